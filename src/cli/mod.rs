@@ -1,0 +1,49 @@
+//! The command line: one file per command, one line here that registers it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a command found; becomes the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, or within noise: 0.
+    Ok,
+    /// Divergence or garbage: 1.
+    Diverged,
+    /// Not enough in common to conclude anything: 3.
+    Inconclusive,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Ok => 0,
+            Outcome::Diverged => 1,
+            Outcome::Inconclusive => 3,
+        })
+    }
+}
+
+/// Find where an LLM inference engine stops agreeing with a reference, live.
+#[derive(Debug, Parser)]
+#[command(
+    name = "paritty",
+    version,
+    about,
+    after_help = "Exit codes: 0 within noise, 1 divergence or garbage, 2 bad input or usage, 3 inconclusive."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+impl Cli {
+    /// Runs the command. An error is bad input or usage (exit code 2).
+    pub fn run(self) -> anyhow::Result<Outcome> {
+        match self.command {}
+    }
+}

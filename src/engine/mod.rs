@@ -1,0 +1,78 @@
+//! Engines that paritty drives: they take one token at a time and show every checkpoint.
+
+pub mod cpu;
+
+use crate::model::{CaptureSet, Checkpoint, Graph};
+use crate::trace::{Header, Tensor};
+
+/// Why an engine could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The model file lacks something or is at odds with itself.
+    #[error(transparent)]
+    Model(#[from] crate::model::hparams::ModelError),
+    /// A request that makes no sense for this model.
+    #[error("{0}")]
+    Request(String),
+    /// Whoever receives the checkpoints failed.
+    #[error("{0}")]
+    Sink(String),
+}
+
+/// Receives checkpoints while a step runs. `values` are only valid during the call.
+pub trait Tap {
+    /// One tensor; `shape` fastest axis first, without the token axis.
+    fn tensor(
+        &mut self,
+        checkpoint: Checkpoint,
+        op: &str,
+        shape: &[u32],
+        values: &[f32],
+    ) -> Result<(), EngineError>;
+}
+
+/// A tap that ignores everything.
+pub struct NoTap;
+
+impl Tap for NoTap {
+    fn tensor(&mut self, _: Checkpoint, _: &str, _: &[u32], _: &[f32]) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
+/// An engine that is driven token by token. It owns its key-value cache.
+pub trait Engine: Send {
+    /// The trace header that describes this engine and its settings.
+    fn header(&self) -> Header;
+
+    /// The graph it executes, faults included.
+    fn graph(&self) -> &Graph;
+
+    /// Positions computed so far: the next token gets this index.
+    fn position(&self) -> usize;
+
+    /// Which checkpoints the following steps show.
+    fn set_capture(&mut self, set: CaptureSet);
+
+    /// Computes the next position, showing captured checkpoints in order of execution.
+    /// The returned logits stay valid until the next call.
+    fn step(&mut self, token: u32, tap: &mut dyn Tap) -> Result<&[f32], EngineError>;
+
+    /// Forgets positions from `position` on.
+    fn rewind(&mut self, position: usize) -> Result<(), EngineError>;
+
+    /// In the next step, `checkpoint` takes these values instead of the computed ones. Several
+    /// grafts add up; the step consumes them.
+    fn graft(&mut self, checkpoint: Checkpoint, values: Vec<f32>) -> Result<(), EngineError>;
+
+    /// Recomputes one node alone. `inputs` holds the values of its inputs, in the order of the
+    /// graph; for attention, key or value inputs hold all positions from 0, position slowest.
+    /// `position` is the node's position, `token` its token (used by `embed`).
+    fn eval(
+        &mut self,
+        checkpoint: Checkpoint,
+        position: usize,
+        token: u32,
+        inputs: &[&[f32]],
+    ) -> Result<Tensor, EngineError>;
+}

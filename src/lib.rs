@@ -1,0 +1,10 @@
+//! paritty finds where an LLM inference engine stops agreeing with a reference, while both run.
+
+pub mod cli;
+pub mod compare;
+pub mod engine;
+pub mod garbage;
+pub mod model;
+pub mod session;
+pub mod text;
+pub mod trace;

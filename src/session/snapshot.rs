@@ -1,0 +1,144 @@
+//! What a session shows, and what it can be told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::compare::{CellMetrics, Column, LogitMetrics, Severity, TopK, Verdict};
+use crate::model::Checkpoint;
+use crate::trace::{Notes, Tensor};
+
+/// State of one side's source.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceState {
+    /// Nothing there yet.
+    Waiting,
+    /// It grows.
+    Live,
+    /// It grows only when told to, and waits for that (our engines).
+    Ready,
+    /// It has not grown for this long.
+    Stalled(Duration),
+    /// It is complete.
+    Ended,
+    /// It broke; the sentence says how and what to do.
+    Failed(String),
+}
+
+/// One side, for the title line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SideStatus {
+    /// `llama.cpp`, `paritty` …: who computed it.
+    pub team: String,
+    /// `CPU`, `oracle`, `CUDA` …
+    pub backend: String,
+    /// What else to know: `replay of a recorded trace`, `fault: rope-pairing` …
+    pub remark: Option<String>,
+    /// State of the source.
+    pub state: SourceState,
+    /// Complete positions.
+    pub positions: u32,
+    /// Positions that it will have, if known.
+    pub expected: Option<u32>,
+    /// Oddities of the trace.
+    pub notes: Notes,
+}
+
+/// One token of the strip.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TokenView {
+    /// Position.
+    pub position: u32,
+    /// Id.
+    pub id: Option<u32>,
+    /// Text, safe to show: control characters replaced, never an escape sequence.
+    pub text: String,
+    /// Whether it belongs to the prompt.
+    pub from_prompt: bool,
+}
+
+/// Whether candidate engines step by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// One step per command.
+    Paused,
+    /// As fast as the reference allows.
+    Running,
+    /// There is nothing left to step: everything asked for was computed.
+    Finished,
+    /// No engine is driven (two traces).
+    Static,
+}
+
+/// Values of the cell under the cursor, read for the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Focus {
+    /// Position.
+    pub position: u32,
+    /// Checkpoint.
+    pub checkpoint: Checkpoint,
+    /// The reference's values.
+    pub reference: Option<Tensor>,
+    /// The candidate's values.
+    pub candidate: Option<Tensor>,
+    /// Figures of the cell.
+    pub metrics: Option<CellMetrics>,
+    /// Severity of the cell.
+    pub severity: Option<Severity>,
+    /// The most likely tokens at this position.
+    pub top: TopK,
+    /// Text for each token id in `top`, safe to show.
+    pub pieces: Vec<(u32, String)>,
+    /// Metrics of the logits at this position.
+    pub logits: Option<LogitMetrics>,
+}
+
+/// Everything a screen shows; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Grows with every change.
+    pub revision: u64,
+    /// Model name, safe to show.
+    pub model: String,
+    /// The trusted side.
+    pub reference: SideStatus,
+    /// The side under test.
+    pub candidate: SideStatus,
+    /// Tokens by position (the reference's; the candidate's where the reference has none).
+    pub tokens: Arc<Vec<TokenView>>,
+    /// Checkpoints that any column has, in order of execution.
+    pub rows: Arc<[Checkpoint]>,
+    /// Columns by position.
+    pub columns: Vec<Arc<Column>>,
+    /// The verdict so far.
+    pub verdict: Arc<Verdict>,
+    /// Stepping.
+    pub run: RunState,
+    /// Positions that the candidate has computed.
+    pub step: u32,
+    /// Answer to the last [`Command::Focus`].
+    pub focus: Option<Arc<Focus>>,
+    /// The newest message for the user, safe to show.
+    pub message: Option<String>,
+}
+
+/// What a session can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Compute one more position.
+    Step,
+    /// Compute until told otherwise.
+    Run,
+    /// Stop computing.
+    Pause,
+    /// Forget the newest position of every driven engine.
+    Back,
+    /// Show the values of this cell.
+    Focus {
+        /// Position.
+        position: u32,
+        /// Checkpoint.
+        checkpoint: Checkpoint,
+    },
+    /// End the session.
+    Quit,
+}
