@@ -5,6 +5,7 @@ pub mod compare;
 pub mod engine;
 pub mod garbage;
 pub mod model;
+pub mod palette;
 pub mod session;
 pub mod text;
 pub mod trace;
