@@ -9,3 +9,4 @@ pub mod palette;
 pub mod session;
 pub mod text;
 pub mod trace;
+pub mod wording;

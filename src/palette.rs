@@ -338,8 +338,8 @@ mod tests {
         assert_eq!(index(f32::NAN), None);
         assert_eq!(index(f32::INFINITY), None);
         // Equal ratios are equal steps.
-        assert_eq!(index(10.0).unwrap() - FIRST_BEYOND, 51);
-        assert_eq!(index(100.0).unwrap() - index(10.0).unwrap(), 51);
+        assert_eq!(index(10.0), Some(FIRST_BEYOND + 51));
+        assert_eq!(index(100.0), Some(FIRST_BEYOND + 102));
     }
 
     #[test]
