@@ -5,10 +5,13 @@ pub mod align;
 pub mod cell;
 pub mod comparison;
 pub mod logits;
+pub mod metrics;
 pub mod noise;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod verdict;
 
 pub use cell::{CellMetrics, CellResult, CellState, Severity};
 pub use comparison::{Column, Comparison};
-pub use logits::{LogitMetrics, TopEntry, TopK};
+pub use logits::{LogitMetrics, TopEntry, TopK, logit_metrics, top_k};
 pub use verdict::{Divergence, Verdict};
