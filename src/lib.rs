@@ -4,6 +4,7 @@ pub mod cli;
 pub mod compare;
 pub mod engine;
 pub mod garbage;
+pub mod gguf;
 pub mod model;
 pub mod palette;
 pub mod session;
