@@ -65,8 +65,9 @@ pub struct Attention {
     pub window: Option<usize>,
     /// Scores become `cap · tanh(score / cap)` before the mask.
     pub softcap: Option<f32>,
-    /// How many of the newest entries of the cache attention fails to see; 0 in a correct model.
-    pub cache_lag: usize,
+    /// Keys and values of position p are stored as those of position p + shift (at least 0);
+    /// 0 in a correct model.
+    pub cache_shift: i32,
 }
 
 /// One operation. `In` below is the concatenation of the node's inputs, in order.
@@ -105,12 +106,12 @@ pub enum Op {
         /// The factor.
         factor: f32,
     },
-    /// Inputs: query here, key (appended to the cache). Output: scores of every visible position,
-    /// `[positions, heads]`, position fastest.
+    /// Inputs: query here, keys of every position up to this one. Output: q·k for every such
+    /// position, `[positions, heads]`, position fastest, before scale and mask.
     Scores(Attention),
-    /// Input: scores. Output: probabilities of the same shape.
+    /// Input: scores. Output: probabilities of the same shape (scale, soft-cap and window happen here).
     SoftMax(Attention),
-    /// Inputs: probabilities, value (appended to the cache). Output: heads joined.
+    /// Inputs: probabilities, values of every position up to this one. Output: heads joined.
     Mix(Attention),
     /// silu(gate) · up. Inputs: gate and up, or one row with gate in the first half.
     SwiGlu,
@@ -121,6 +122,16 @@ pub enum Op {
 }
 
 impl Op {
+    /// Which input, if any, the operation reads at every position up to its own (keys, values).
+    pub fn history_input(&self) -> Option<usize> {
+        matches!(self, Self::Scores(_) | Self::Mix(_)).then_some(1)
+    }
+
+    /// Whether the output has one group of values per visible position.
+    pub fn grows(&self) -> bool {
+        matches!(self, Self::Scores(_) | Self::SoftMax(_))
+    }
+
     /// Short name for people: `rms_norm`, `mat_mul`, `rope` …
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,1 +1,29 @@
-//! Architectures: one file each.
+//! Architectures: one file each that describes the graph, one line here that registers it.
+
+mod llama;
+
+use super::Graph;
+use super::hparams::ModelError;
+use crate::gguf::Gguf;
+
+/// An architecture that paritty can run.
+pub struct Architecture {
+    /// `general.architecture`.
+    pub name: &'static str,
+    /// Builds the graph for a file, checking keys and tensors.
+    pub build: fn(&Gguf) -> Result<Graph, ModelError>,
+}
+
+/// Every architecture.
+pub static ARCHITECTURES: &[Architecture] = &[Architecture { name: "llama", build: llama::build }];
+
+/// The graph of the model in `gguf`.
+pub fn graph(gguf: &Gguf) -> Result<Graph, ModelError> {
+    let name = gguf.get_str("general.architecture")?;
+    let arch = ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| ModelError::UnknownArchitecture {
+        path: gguf.path().to_owned(),
+        name: crate::text::safe_short(name, 40),
+        known: ARCHITECTURES.iter().map(|a| a.name).collect::<Vec<_>>().join(", "),
+    })?;
+    (arch.build)(gguf)
+}
