@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod compare;
 pub mod engine;
+pub mod fault;
 pub mod garbage;
 pub mod gguf;
 pub mod model;

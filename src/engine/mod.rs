@@ -1,6 +1,9 @@
 //! Engines that paritty drives: they take one token at a time and show every checkpoint.
 
 pub mod cpu;
+pub mod describe;
+pub mod open;
+pub mod record;
 
 use crate::model::{CaptureSet, Checkpoint, Graph};
 use crate::trace::{Header, Tensor};
@@ -20,7 +23,7 @@ pub enum EngineError {
 }
 
 /// Receives checkpoints while a step runs. `values` are only valid during the call.
-pub trait Tap {
+pub trait Tap: Send {
     /// One tensor; `shape` fastest axis first, without the token axis.
     fn tensor(
         &mut self,

@@ -127,6 +127,14 @@ impl Op {
         matches!(self, Self::Scores(_) | Self::Mix(_)).then_some(1)
     }
 
+    /// The rules of attention, for its three operations.
+    pub fn attention(&self) -> Option<&Attention> {
+        match self {
+            Self::Scores(a) | Self::SoftMax(a) | Self::Mix(a) => Some(a),
+            _ => None,
+        }
+    }
+
     /// Whether the output has one group of values per visible position.
     pub fn grows(&self) -> bool {
         matches!(self, Self::Scores(_) | Self::SoftMax(_))

@@ -67,7 +67,7 @@ impl<'a> Keys<'a> {
 
     /// A count that may be absent.
     pub fn count_or(&self, key: &str, default: usize, max: usize) -> Result<usize, ModelError> {
-        let value = self.gguf.get_u32_opt(&self.name(key))?.map_or(default, |v| v as usize);
+        let value = self.gguf.opt_u32(&self.name(key))?.map_or(default, |v| v as usize);
         self.bounded(key, value, max)
     }
 
@@ -79,13 +79,13 @@ impl<'a> Keys<'a> {
 
     /// A number that may be absent.
     pub fn float_or(&self, key: &str, default: f32) -> Result<f32, ModelError> {
-        let value = self.gguf.get_f32_opt(&self.name(key))?.unwrap_or(default);
+        let value = self.gguf.opt_f32(&self.name(key))?.unwrap_or(default);
         self.finite(key, value)
     }
 
     /// A text that may be absent.
     pub fn text(&self, key: &str) -> Result<Option<&'a str>, ModelError> {
-        Ok(self.gguf.get_str_opt(&self.name(key))?)
+        Ok(self.gguf.opt_str(&self.name(key))?)
     }
 
     /// An error about this key.

@@ -1,1 +1,288 @@
-//! The CPU backend.
+//! The CPU backend: executes a graph token by token, in f32 (the engine) or in f64 (the oracle,
+//! which stands for exact arithmetic).
+
+mod dot;
+mod kernel;
+mod ops;
+mod real;
+mod weights;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use self::kernel::{Bound, Moment};
+use self::real::Real;
+use super::{Engine, EngineError, Tap};
+use crate::gguf::Gguf;
+use crate::model::{CaptureSet, Checkpoint, Graph, NodeId};
+use crate::trace::{Header, Settings, Tensor};
+
+/// How the CPU backend computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuOptions {
+    /// Threads; 0 means one per core.
+    pub threads: usize,
+    /// Keys and values are rounded to f16 when they are stored, as llama.cpp does by default.
+    pub kv_f16: bool,
+}
+
+impl Default for CpuOptions {
+    fn default() -> Self {
+        Self { threads: 0, kv_f16: false }
+    }
+}
+
+/// Keys or values of earlier positions: the output of one node, position slowest.
+struct History<T> {
+    rows: Vec<T>,
+    width: usize,
+    /// See [`crate::model::graph::Attention::cache_shift`].
+    shift: i32,
+}
+
+impl<T: Real> History<T> {
+    fn store(&mut self, position: usize, row: &[T], kv_f16: bool) {
+        let slot = position.saturating_add_signed(self.shift as isize);
+        self.rows.resize(((position + 1).max(slot + 1)) * self.width, T::default());
+        let row = if kv_f16 { weights::round_to_f16(row) } else { row.into() };
+        self.rows[slot * self.width..][..self.width].copy_from_slice(&row);
+    }
+}
+
+/// An engine on the CPU in precision `T`.
+pub struct CpuEngine<T> {
+    header: Header,
+    graph: Graph,
+    bound: Vec<Bound>,
+    rows: Vec<Vec<T>>,
+    history: Vec<Option<History<T>>>,
+    captured: Vec<bool>,
+    grafts: HashMap<NodeId, Vec<f32>>,
+    logits: Vec<f32>,
+    position: usize,
+    kv_f16: bool,
+    pool: Arc<ThreadPool>,
+}
+
+/// The engine: f32.
+pub type F32Engine = CpuEngine<f32>;
+/// The oracle: f64 throughout, values widened from the file and never rounded in between.
+pub type Oracle = CpuEngine<f64>;
+
+impl<T: Real> CpuEngine<T> {
+    /// Binds `graph` (which may hold faults) to the weights of `gguf`.
+    pub fn new(gguf: &Arc<Gguf>, graph: Graph, options: CpuOptions) -> Result<Self, EngineError> {
+        let bound = graph.nodes.iter().map(|node| Bound::new(gguf, node)).collect::<Result<Vec<_>, _>>()?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(options.threads)
+            .thread_name(|i| format!("cpu-{i}"))
+            .build()
+            .map_err(|e| EngineError::Request(format!("cannot start {} threads: {e}", options.threads)))?;
+        let mut history: Vec<Option<History<T>>> = graph.nodes.iter().map(|_| None).collect();
+        for node in &graph.nodes {
+            if let (Some(input), Some(attention)) = (node.op.history_input(), node.op.attention()) {
+                let id = node.inputs[input];
+                history[id.index()] =
+                    Some(History { rows: Vec::new(), width: graph.node(id).width, shift: attention.cache_shift });
+            }
+        }
+        let header = Header {
+            paritty: 1,
+            team: "paritty".into(),
+            backend: T::BACKEND.into(),
+            model: super::describe::describe(gguf, &graph),
+            settings: Settings {
+                build: Some(env!("CARGO_PKG_VERSION").into()),
+                threads: Some(pool.current_num_threads() as u32),
+                flash_attn: Some(false),
+                kv: Some(if options.kv_f16 { "f16".into() } else { T::ARITHMETIC.into() }),
+                arithmetic: Some(T::ARITHMETIC.into()),
+                ..Settings::default()
+            },
+            ..Header::default()
+        };
+        Ok(Self {
+            header,
+            bound,
+            rows: graph.nodes.iter().map(|_| Vec::new()).collect(),
+            history,
+            captured: vec![false; graph.nodes.len()],
+            grafts: HashMap::new(),
+            logits: vec![0.0; graph.n_vocab],
+            position: 0,
+            kv_f16: options.kv_f16,
+            pool: Arc::new(pool),
+            graph,
+        })
+    }
+
+    fn check_token(&self, token: u32) -> Result<(), EngineError> {
+        let n_vocab = self.graph.n_vocab;
+        if (token as usize) < n_vocab {
+            Ok(())
+        } else {
+            Err(EngineError::Request(format!(
+                "token {token} is not in the vocabulary of {n_vocab}; is this the model that the tokens were made for?"
+            )))
+        }
+    }
+
+    fn compute(&mut self, token: u32, tap: &mut dyn Tap) -> Result<(), EngineError> {
+        let moment = Moment { position: self.position, token };
+        for index in 0..self.graph.nodes.len() {
+            let node = &self.graph.nodes[index];
+            // The output is taken out so that the inputs can be borrowed beside it.
+            let mut out = std::mem::take(&mut self.rows[index]);
+            let inputs: Vec<&[T]> = node
+                .inputs
+                .iter()
+                .enumerate()
+                .map(|(i, id)| match &self.history[id.index()] {
+                    Some(history) if node.op.history_input() == Some(i) => {
+                        &history.rows[..(moment.position + 1) * history.width]
+                    }
+                    _ => self.rows[id.index()].as_slice(),
+                })
+                .collect();
+            self.bound[index].run(node, moment, &inputs, &mut out);
+            if let Some(values) = self.grafts.remove(&NodeId(index as u32)) {
+                if values.len() != out.len() {
+                    let expected = out.len();
+                    self.rows[index] = out;
+                    return Err(EngineError::Request(format!(
+                        "graft at {} has {} values; the checkpoint has {expected} at position {}",
+                        node.checkpoint.map(|c| c.to_string()).unwrap_or_default(),
+                        values.len(),
+                        moment.position
+                    )));
+                }
+                out.iter_mut().zip(&values).for_each(|(out, v)| *out = T::from_f32(*v));
+            }
+            if let Some(history) = &mut self.history[index] {
+                history.store(moment.position, &out, self.kv_f16);
+            }
+            if let (true, Some(checkpoint)) = (self.captured[index], node.checkpoint) {
+                let shape = output_shape(node, moment.position);
+                tap.tensor(checkpoint, node.op.name(), &shape, &T::to_f32s(&out))?;
+            }
+            self.rows[index] = out;
+        }
+        Ok(())
+    }
+}
+
+/// Shape of a node's output at `position`, fastest axis first.
+fn output_shape(node: &crate::model::Node, position: usize) -> Vec<u32> {
+    if node.op.grows() {
+        vec![position as u32 + 1, node.width as u32]
+    } else {
+        node.shape.iter().map(|&n| n as u32).collect()
+    }
+}
+
+impl<T: Real> Engine for CpuEngine<T> {
+    fn header(&self) -> Header {
+        self.header.clone()
+    }
+
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn position(&self) -> usize {
+        self.position
+    }
+
+    fn set_capture(&mut self, set: CaptureSet) {
+        for (captured, node) in self.captured.iter_mut().zip(&self.graph.nodes) {
+            *captured = node.checkpoint.is_some_and(|c| set.contains(c));
+        }
+    }
+
+    fn step(&mut self, token: u32, tap: &mut dyn Tap) -> Result<&[f32], EngineError> {
+        self.check_token(token)?;
+        if self.position >= self.graph.n_ctx {
+            return Err(EngineError::Request(format!(
+                "position {} is beyond the model's context of {}",
+                self.position, self.graph.n_ctx
+            )));
+        }
+        let pool = Arc::clone(&self.pool);
+        let result = pool.install(|| self.compute(token, tap));
+        self.grafts.clear();
+        if let Err(error) = result {
+            self.truncate(self.position);
+            return Err(error);
+        }
+        self.position += 1;
+        if let Some(row) = self.rows.last() {
+            self.logits.clear();
+            self.logits.extend_from_slice(&T::to_f32s(row));
+        }
+        Ok(&self.logits)
+    }
+
+    fn rewind(&mut self, position: usize) -> Result<(), EngineError> {
+        if position > self.position {
+            return Err(EngineError::Request(format!(
+                "cannot rewind to position {position}: only {} are computed",
+                self.position
+            )));
+        }
+        self.truncate(position);
+        self.position = position;
+        Ok(())
+    }
+
+    fn graft(&mut self, checkpoint: Checkpoint, values: Vec<f32>) -> Result<(), EngineError> {
+        let id = self.node_of(checkpoint)?;
+        self.grafts.insert(id, values);
+        Ok(())
+    }
+
+    fn eval(&mut self, checkpoint: Checkpoint, position: usize, token: u32, inputs: &[&[f32]]) -> Result<Tensor, EngineError> {
+        self.check_token(token)?;
+        let id = self.node_of(checkpoint)?;
+        let node = self.graph.node(id);
+        if inputs.len() != node.inputs.len() {
+            return Err(EngineError::Request(format!(
+                "{checkpoint} has {} inputs, {} were given",
+                node.inputs.len(),
+                inputs.len()
+            )));
+        }
+        for (i, (values, input)) in inputs.iter().zip(&node.inputs).enumerate() {
+            let input = self.graph.node(*input);
+            let repeats = node.op.history_input() == Some(i) || input.op.grows();
+            let expected = input.width * if repeats { position + 1 } else { 1 };
+            if values.len() != expected {
+                return Err(EngineError::Request(format!(
+                    "input {i} of {checkpoint} has {} values, expected {expected} at position {position}",
+                    values.len()
+                )));
+            }
+        }
+        let wide: Vec<Vec<T>> = inputs.iter().map(|v| v.iter().map(|&x| T::from_f32(x)).collect()).collect();
+        let rows: Vec<&[T]> = wide.iter().map(Vec::as_slice).collect();
+        let mut out = Vec::new();
+        self.bound[id.index()].run(node, Moment { position, token }, &rows, &mut out);
+        let shape = output_shape(node, position);
+        Ok(Tensor { shape, values: T::to_f32s(&out).into_owned(), exact: true })
+    }
+}
+
+impl<T: Real> CpuEngine<T> {
+    fn node_of(&self, checkpoint: Checkpoint) -> Result<NodeId, EngineError> {
+        self.graph
+            .find(checkpoint)
+            .ok_or_else(|| EngineError::Request(format!("this model has no checkpoint {checkpoint}")))
+    }
+
+    fn truncate(&mut self, position: usize) {
+        for history in self.history.iter_mut().flatten() {
+            history.rows.truncate(position * history.width);
+        }
+    }
+}

@@ -22,7 +22,7 @@ pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
     let n_head = keys.count("attention.head_count", n_embd)?;
     let n_head_kv = keys.count_or("attention.head_count_kv", n_head, n_head)?;
     let eps = keys.float("attention.layer_norm_rms_epsilon")?;
-    if gguf.get_u32_opt(&keys.name("expert_count"))?.unwrap_or(0) > 0 {
+    if gguf.opt_u32(&keys.name("expert_count"))?.unwrap_or(0) > 0 {
         return Err(keys.error("expert_count", "mixture-of-experts models cannot be run yet"));
     }
     if n_head % n_head_kv != 0 {

@@ -1,0 +1,53 @@
+//! Stepping an engine while its checkpoints are written to a trace.
+
+use super::{Engine, EngineError, Tap};
+use crate::model::Checkpoint;
+use crate::trace::{Token, TraceWriter};
+
+/// One step, recorded. Returns the most likely next token.
+pub fn step(engine: &mut dyn Engine, writer: &mut TraceWriter, token: &Token) -> Result<u32, String> {
+    let position = engine.position() as u32;
+    writer.token(position, token).map_err(|e| e.to_string())?;
+    let mut tap = Recorder { writer, position };
+    let logits = engine.step(token.id, &mut tap).map_err(|e| e.to_string())?;
+    let next = argmax(logits);
+    writer.complete(position).map_err(|e| e.to_string())?;
+    Ok(next)
+}
+
+/// Index of the largest value; the first of equals, as llama.cpp's greedy sampler takes it. NaN is
+/// never the largest.
+pub fn argmax(values: &[f32]) -> u32 {
+    let mut best = 0;
+    for (i, v) in values.iter().enumerate() {
+        if *v > values[best] || values[best].is_nan() {
+            best = i;
+        }
+    }
+    best as u32
+}
+
+struct Recorder<'a> {
+    writer: &'a mut TraceWriter,
+    position: u32,
+}
+
+impl Tap for Recorder<'_> {
+    fn tensor(&mut self, checkpoint: Checkpoint, op: &str, shape: &[u32], values: &[f32]) -> Result<(), EngineError> {
+        self.writer
+            .tensor(self.position, checkpoint, None, op, shape, values)
+            .map_err(|e| EngineError::Sink(e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::argmax;
+
+    #[test]
+    fn argmax_takes_the_first_of_equals_and_never_nan() {
+        assert_eq!(argmax(&[1.0, 3.0, 3.0]), 1);
+        assert_eq!(argmax(&[f32::NAN, -2.0, -1.0, f32::NAN]), 2);
+        assert_eq!(argmax(&[f32::NEG_INFINITY, f32::INFINITY]), 1);
+    }
+}
