@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::Graph;
 use crate::gguf::Gguf;
+use crate::model::Graph;
 use crate::trace::ModelInfo;
 
 /// What a trace header says of the model in `gguf`.
@@ -25,7 +25,8 @@ pub fn describe(gguf: &Gguf, graph: &Graph) -> ModelInfo {
 pub fn main_weight_type(gguf: &Gguf) -> Option<String> {
     let mut parameters: BTreeMap<&str, u64> = BTreeMap::new();
     for tensor in gguf.tensors().iter().filter(|t| t.shape.len() > 1) {
-        *parameters.entry(tensor.weight_type.format().name).or_default() += tensor.len();
+        *parameters.entry(tensor.weight_type.format().name).or_default() +=
+            tensor.shape.iter().product::<u64>();
     }
     parameters.into_iter().max_by_key(|(_, n)| *n).map(|(name, _)| name.to_owned())
 }

@@ -27,7 +27,12 @@ impl fmt::Display for Kind {
 }
 
 /// An engine of this kind that executes `graph` with the weights of `gguf`.
-pub fn open(kind: Kind, gguf: &Arc<Gguf>, graph: Graph, options: CpuOptions) -> Result<Box<dyn Engine>, EngineError> {
+pub fn open(
+    kind: Kind,
+    gguf: &Arc<Gguf>,
+    graph: Graph,
+    options: CpuOptions,
+) -> Result<Box<dyn Engine>, EngineError> {
     Ok(match kind {
         Kind::Cpu => Box::new(F32Engine::new(gguf, graph, options)?),
         Kind::Oracle => Box::new(Oracle::new(gguf, graph, options)?),

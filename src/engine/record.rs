@@ -33,7 +33,13 @@ struct Recorder<'a> {
 }
 
 impl Tap for Recorder<'_> {
-    fn tensor(&mut self, checkpoint: Checkpoint, op: &str, shape: &[u32], values: &[f32]) -> Result<(), EngineError> {
+    fn tensor(
+        &mut self,
+        checkpoint: Checkpoint,
+        op: &str,
+        shape: &[u32],
+        values: &[f32],
+    ) -> Result<(), EngineError> {
         self.writer
             .tensor(self.position, checkpoint, None, op, shape, values)
             .map_err(|e| EngineError::Sink(e.to_string()))

@@ -12,7 +12,7 @@ mod rope_pairing;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::{Graph, Node};
+use crate::model::{Checkpoint, Graph, Node};
 
 /// A mistake that can be injected.
 pub trait Fault: Sync {
@@ -78,7 +78,7 @@ impl Injection {
     pub fn apply(&self, graph: &mut Graph) -> Result<(), FaultError> {
         let mut made = false;
         for node in &mut graph.nodes {
-            let layer = node.checkpoint.and_then(|c| c.layer_index());
+            let layer = node.checkpoint.and_then(Checkpoint::layer_index);
             if self.layer.is_none_or(|wanted| layer == Some(wanted)) {
                 made |= self.fault.apply(node);
             }
@@ -139,6 +139,9 @@ mod tests {
     fn unknown_faults_and_layers_are_refused() {
         let error = "rope".parse::<Injection>().unwrap_err();
         assert!(error.to_string().contains("rope-pairing"), "{error}");
-        assert_eq!("rope-pairing@x".parse::<Injection>().unwrap_err(), FaultError::Layer("rope-pairing@x".into()));
+        assert_eq!(
+            "rope-pairing@x".parse::<Injection>().unwrap_err(),
+            FaultError::Layer("rope-pairing@x".into())
+        );
     }
 }

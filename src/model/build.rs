@@ -43,7 +43,11 @@ impl<'a> Builder<'a> {
 
     /// An error about a tensor.
     pub fn error(&self, tensor: &str, problem: impl Into<String>) -> ModelError {
-        ModelError::Tensor { path: self.gguf.path().to_owned(), tensor: tensor.to_owned(), problem: problem.into() }
+        ModelError::Tensor {
+            path: self.gguf.path().to_owned(),
+            tensor: tensor.to_owned(),
+            problem: problem.into(),
+        }
     }
 
     /// Values of a node's output at one position.
@@ -52,7 +56,13 @@ impl<'a> Builder<'a> {
     }
 
     /// A node without weights, whose output is a plain row.
-    pub fn op(&mut self, op: Op, inputs: &[NodeId], width: usize, checkpoint: impl Into<Option<Checkpoint>>) -> NodeId {
+    pub fn op(
+        &mut self,
+        op: Op,
+        inputs: &[NodeId],
+        width: usize,
+        checkpoint: impl Into<Option<Checkpoint>>,
+    ) -> NodeId {
         self.push(Node {
             op,
             inputs: inputs.to_vec(),
@@ -65,7 +75,14 @@ impl<'a> Builder<'a> {
     }
 
     /// Row lookup in `[width, rows]`: `Op::Embed` or `Op::PosEmbed`.
-    pub fn lookup(&mut self, op: Op, weight: &str, width: usize, rows: usize, checkpoint: Checkpoint) -> Result<NodeId, ModelError> {
+    pub fn lookup(
+        &mut self,
+        op: Op,
+        weight: &str,
+        width: usize,
+        rows: usize,
+        checkpoint: Checkpoint,
+    ) -> Result<NodeId, ModelError> {
         self.expect(weight, &[width, rows])?;
         let id = self.op(op, &[], width, checkpoint);
         self.nodes[id.index()].weight = Some(weight.to_owned());
@@ -74,7 +91,13 @@ impl<'a> Builder<'a> {
 
     /// A norm of the whole row with weight `NAME.weight`, and `NAME.bias` where the op is a
     /// LayerNorm.
-    pub fn norm(&mut self, op: Op, input: NodeId, name: &str, checkpoint: Checkpoint) -> Result<NodeId, ModelError> {
+    pub fn norm(
+        &mut self,
+        op: Op,
+        input: NodeId,
+        name: &str,
+        checkpoint: Checkpoint,
+    ) -> Result<NodeId, ModelError> {
         let width = self.width(input);
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
         self.expect(&weight, &[width])?;
@@ -91,7 +114,14 @@ impl<'a> Builder<'a> {
     }
 
     /// weight · input (+ bias, if the file has `NAME.bias` and `bias` allows it).
-    pub fn mat_mul(&mut self, input: NodeId, weight: &str, width: usize, bias: Bias, checkpoint: impl Into<Option<Checkpoint>>) -> Result<NodeId, ModelError> {
+    pub fn mat_mul(
+        &mut self,
+        input: NodeId,
+        weight: &str,
+        width: usize,
+        bias: Bias,
+        checkpoint: impl Into<Option<Checkpoint>>,
+    ) -> Result<NodeId, ModelError> {
         let n_in = self.width(input);
         self.expect(weight, &[n_in, width])?;
         let bias_name = weight.strip_suffix(".weight").map(|stem| format!("{stem}.bias"));
@@ -110,7 +140,14 @@ impl<'a> Builder<'a> {
 
     /// A projection known by `plain`, or, where the file has a bias for it, by `before` without and
     /// by `plain` with the bias.
-    pub fn projection(&mut self, input: NodeId, name: &str, width: usize, before: Checkpoint, plain: Checkpoint) -> Result<NodeId, ModelError> {
+    pub fn projection(
+        &mut self,
+        input: NodeId,
+        name: &str,
+        width: usize,
+        before: Checkpoint,
+        plain: Checkpoint,
+    ) -> Result<NodeId, ModelError> {
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
         if !self.has(&bias) {
             return self.mat_mul(input, &weight, width, Bias::Never, plain);

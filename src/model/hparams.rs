@@ -102,6 +102,10 @@ impl<'a> Keys<'a> {
     }
 
     fn finite(&self, key: &str, value: f32) -> Result<f32, ModelError> {
-        if value.is_finite() { Ok(value) } else { Err(self.error(key, format!("{value}: expected a finite number"))) }
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(self.error(key, format!("{value}: expected a finite number")))
+        }
     }
 }

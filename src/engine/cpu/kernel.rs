@@ -37,7 +37,7 @@ impl Bound {
     /// Looks the node's weights up. Shapes were checked when the graph was built.
     pub fn new(gguf: &Arc<Gguf>, node: &Node) -> Result<Self, EngineError> {
         let info = |name: &str| gguf.tensor(name).ok_or_else(|| missing(gguf, name));
-        let values = |name: &str| Ok::<_, EngineError>(gguf.to_f32(info(name)?).map_err(model)?);
+        let values = |name: &str| gguf.to_f32(info(name)?).map_err(model);
         let mut bound = Self { matrix: None, vector: None, bias: None, frequencies: Vec::new() };
         if let Some(name) = &node.weight {
             if matches!(node.op, Op::Embed | Op::PosEmbed | Op::MatMul) {
@@ -123,7 +123,13 @@ impl Bound {
 
 /// Runs `one` for each head on its part of `out` (`per_head` values), on several threads where the
 /// work is worth it.
-fn each_head<T: Real>(a: &Attention, per_head: usize, visible: usize, out: &mut [T], one: impl Fn(usize, &mut [T]) + Sync) {
+fn each_head<T: Real>(
+    a: &Attention,
+    per_head: usize,
+    visible: usize,
+    out: &mut [T],
+    one: impl Fn(usize, &mut [T]) + Sync,
+) {
     if visible * a.head_dim * a.n_head < SERIAL_ATTENTION {
         out.chunks_mut(per_head).enumerate().for_each(|(head, out)| one(head, out));
     } else {

@@ -20,18 +20,12 @@ use crate::model::{CaptureSet, Checkpoint, Graph, NodeId};
 use crate::trace::{Header, Settings, Tensor};
 
 /// How the CPU backend computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuOptions {
     /// Threads; 0 means one per core.
     pub threads: usize,
     /// Keys and values are rounded to f16 when they are stored, as llama.cpp does by default.
     pub kv_f16: bool,
-}
-
-impl Default for CpuOptions {
-    fn default() -> Self {
-        Self { threads: 0, kv_f16: false }
-    }
 }
 
 /// Keys or values of earlier positions: the output of one node, position slowest.
@@ -84,8 +78,11 @@ impl<T: Real> CpuEngine<T> {
         for node in &graph.nodes {
             if let (Some(input), Some(attention)) = (node.op.history_input(), node.op.attention()) {
                 let id = node.inputs[input];
-                history[id.index()] =
-                    Some(History { rows: Vec::new(), width: graph.node(id).width, shift: attention.cache_shift });
+                history[id.index()] = Some(History {
+                    rows: Vec::new(),
+                    width: graph.node(id).width,
+                    shift: attention.cache_shift,
+                });
             }
         }
         let header = Header {
@@ -242,7 +239,13 @@ impl<T: Real> Engine for CpuEngine<T> {
         Ok(())
     }
 
-    fn eval(&mut self, checkpoint: Checkpoint, position: usize, token: u32, inputs: &[&[f32]]) -> Result<Tensor, EngineError> {
+    fn eval(
+        &mut self,
+        checkpoint: Checkpoint,
+        position: usize,
+        token: u32,
+        inputs: &[&[f32]],
+    ) -> Result<Tensor, EngineError> {
         self.check_token(token)?;
         let id = self.node_of(checkpoint)?;
         let node = self.graph.node(id);

@@ -82,7 +82,8 @@ pub fn softmax_of_head<T: Real>(scores: &[T], a: &Attention, out: &mut [T]) {
     };
     let visible = &scores[hidden..];
     // `max` would drop NaN; a NaN score must reach the output.
-    let max = visible.iter().map(logit).fold(f64::NEG_INFINITY, |m, s| if s > m || s.is_nan() { s } else { m });
+    let max =
+        visible.iter().map(logit).fold(f64::NEG_INFINITY, |m, s| if s > m || s.is_nan() { s } else { m });
     let sum: f64 = visible.iter().map(|s| (logit(s) - max).exp()).sum();
     out[..hidden].fill(T::default());
     for (s, out) in visible.iter().zip(&mut out[hidden..]) {
@@ -91,7 +92,14 @@ pub fn softmax_of_head<T: Real>(scores: &[T], a: &Attention, out: &mut [T]) {
 }
 
 /// One head's output: Σ probability · value. `acc` is scratch of at least `head_dim_v`.
-pub fn mix_of_head<T: Real>(probabilities: &[T], values: &[T], a: &Attention, head: usize, acc: &mut [f64], out: &mut [T]) {
+pub fn mix_of_head<T: Real>(
+    probabilities: &[T],
+    values: &[T],
+    a: &Attention,
+    head: usize,
+    acc: &mut [f64],
+    out: &mut [T],
+) {
     let width = a.n_head_kv * a.head_dim_v;
     let start = head / (a.n_head / a.n_head_kv) * a.head_dim_v;
     let acc = &mut acc[..a.head_dim_v];
@@ -134,7 +142,16 @@ mod tests {
     use super::*;
 
     fn attention(window: Option<usize>) -> Attention {
-        Attention { n_head: 2, n_head_kv: 1, head_dim: 2, head_dim_v: 2, scale: 0.5, window, softcap: None, cache_shift: 0 }
+        Attention {
+            n_head: 2,
+            n_head_kv: 1,
+            head_dim: 2,
+            head_dim_v: 2,
+            scale: 0.5,
+            window,
+            softcap: None,
+            cache_shift: 0,
+        }
     }
 
     #[test]
@@ -148,8 +165,15 @@ mod tests {
     #[test]
     fn rope_turns_pairs_and_keeps_their_length() {
         let rope = |pairing| Rope {
-            heads: 1, head_dim: 4, n_rot: 4, pairing, freq_base: 10000.0, freq_scale: 1.0,
-            attn_factor: 1.0, factors: None, position_shift: 0,
+            heads: 1,
+            head_dim: 4,
+            n_rot: 4,
+            pairing,
+            freq_base: 10000.0,
+            freq_scale: 1.0,
+            attn_factor: 1.0,
+            factors: None,
+            position_shift: 0,
         };
         let x = [1.0f64, 0.0, 0.0, 2.0];
         for pairing in [Pairing::Norm, Pairing::Neox] {

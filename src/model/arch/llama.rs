@@ -26,7 +26,9 @@ pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
         return Err(keys.error("expert_count", "mixture-of-experts models cannot be run yet"));
     }
     if n_head % n_head_kv != 0 {
-        return Err(keys.error("attention.head_count_kv", format!("{n_head_kv} does not divide {n_head} heads")));
+        return Err(
+            keys.error("attention.head_count_kv", format!("{n_head_kv} does not divide {n_head} heads"))
+        );
     }
     let head_dim = keys.count_or("attention.key_length", n_embd / n_head, MAX_WIDTH)?;
     let head_dim_v = keys.count_or("attention.value_length", head_dim, MAX_WIDTH)?;
@@ -38,7 +40,9 @@ pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
     let freq_scale = match keys.text("rope.scaling.type")? {
         None | Some("none") => 1.0,
         Some("linear") => 1.0 / keys.float_or("rope.scaling.factor", 1.0)?,
-        Some(other) => return Err(keys.error("rope.scaling.type", format!("`{other}`: expected none or linear"))),
+        Some(other) => {
+            return Err(keys.error("rope.scaling.type", format!("`{other}`: expected none or linear")));
+        }
     };
     let factors = b.has("rope_freqs.weight").then(|| "rope_freqs.weight".to_owned());
     if let Some(name) = &factors {
@@ -68,7 +72,8 @@ pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
 
     let embeddings = b.tensor("token_embd.weight")?;
     let n_vocab = embeddings.shape.get(1).copied().unwrap_or(1) as usize;
-    let mut stream = b.lookup(Op::Embed, "token_embd.weight", n_embd, n_vocab, Checkpoint::global(Site::Embd))?;
+    let mut stream =
+        b.lookup(Op::Embed, "token_embd.weight", n_embd, n_vocab, Checkpoint::global(Site::Embd))?;
     for l in 0..n_layer {
         let at = |site| Checkpoint::layer(site, l);
         let name = |part: &str| format!("blk.{l}.{part}");
@@ -79,17 +84,21 @@ pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
         b.shaped(q, &[head_dim, n_head]);
         let q = b.op(Op::Rope(rope(n_head)), &[q], n_head * head_dim, at(Site::QcurRope));
         b.shaped(q, &[head_dim, n_head]);
-        let v = b.projection(norm, &name("attn_v"), n_head_kv * head_dim_v, at(Site::VcurMm), at(Site::Vcur))?;
+        let v =
+            b.projection(norm, &name("attn_v"), n_head_kv * head_dim_v, at(Site::VcurMm), at(Site::Vcur))?;
         b.shaped(v, &[head_dim_v, n_head_kv]);
-        let k = b.projection(norm, &name("attn_k"), n_head_kv * head_dim, at(Site::KcurMm), at(Site::Kcur))?;
+        let k =
+            b.projection(norm, &name("attn_k"), n_head_kv * head_dim, at(Site::KcurMm), at(Site::Kcur))?;
         b.shaped(k, &[head_dim, n_head_kv]);
         let k = b.op(Op::Rope(rope(n_head_kv)), &[k], n_head_kv * head_dim, at(Site::KcurRope));
         b.shaped(k, &[head_dim, n_head_kv]);
 
         let scores = b.op(Op::Scores(attention.clone()), &[q, k], n_head, at(Site::Kq));
         let probabilities = b.op(Op::SoftMax(attention.clone()), &[scores], n_head, at(Site::KqSoftMax));
-        let mixed = b.op(Op::Mix(attention.clone()), &[probabilities, v], n_head * head_dim_v, at(Site::KqvOut));
-        let out = b.mat_mul(mixed, &name("attn_output.weight"), n_embd, Bias::IfPresent, at(Site::AttnOut))?;
+        let mixed =
+            b.op(Op::Mix(attention.clone()), &[probabilities, v], n_head * head_dim_v, at(Site::KqvOut));
+        let out =
+            b.mat_mul(mixed, &name("attn_output.weight"), n_embd, Bias::IfPresent, at(Site::AttnOut))?;
         let residual = b.op(Op::Add, &[out, stream], n_embd, at(Site::FfnInp));
 
         let norm = b.norm(rms(), residual, &name("ffn_norm"), at(Site::FfnNorm))?;

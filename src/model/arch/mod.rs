@@ -20,10 +20,11 @@ pub static ARCHITECTURES: &[Architecture] = &[Architecture { name: "llama", buil
 /// The graph of the model in `gguf`.
 pub fn graph(gguf: &Gguf) -> Result<Graph, ModelError> {
     let name = gguf.get_str("general.architecture")?;
-    let arch = ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| ModelError::UnknownArchitecture {
-        path: gguf.path().to_owned(),
-        name: crate::text::safe_short(name, 40),
-        known: ARCHITECTURES.iter().map(|a| a.name).collect::<Vec<_>>().join(", "),
-    })?;
+    let arch =
+        ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| ModelError::UnknownArchitecture {
+            path: gguf.path().to_owned(),
+            name: crate::text::safe_short(name, 40),
+            known: ARCHITECTURES.iter().map(|a| a.name).collect::<Vec<_>>().join(", "),
+        })?;
     (arch.build)(gguf)
 }
