@@ -1,8 +1,26 @@
 //! Garbage: values that no correct forward pass produces, each with its class and its evidence.
 //! One class a file; adding one means a file and a line in [`CLASSES`].
 
+mod constant;
+mod denormal;
+mod fill;
+mod heap;
+mod history;
+mod huge;
+mod inf;
+mod nan;
+mod padding;
+mod profile;
+mod saturated;
+mod stale;
+mod truncated;
+mod zero;
+
 use crate::model::Checkpoint;
 use crate::trace::Tensor;
+
+pub use history::{History, Repeat};
+pub use profile::Profile;
 
 /// Who is at fault when a class is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,20 +54,73 @@ pub struct Finding {
     pub evidence: String,
 }
 
-/// What a class sees: one tensor and, if there is one, the same checkpoint one position earlier.
+/// What a class sees of one tensor.
 pub struct Sample<'a> {
     /// Where the values come from.
     pub checkpoint: Checkpoint,
-    /// The values.
+    /// The values; of attention scores and probabilities only those of visible positions.
     pub tensor: &'a Tensor,
-    /// The same checkpoint at the position before.
-    pub earlier: Option<&'a Tensor>,
+    /// Counts over the values.
+    pub profile: Profile,
+    /// An earlier tensor with the same bits, from [`History::observe`].
+    pub repeats: Option<Repeat>,
+}
+
+impl<'a> Sample<'a> {
+    /// Looks at every value once.
+    pub fn new(checkpoint: Checkpoint, tensor: &'a Tensor) -> Self {
+        Self { checkpoint, tensor, profile: Profile::of(&tensor.values), repeats: None }
+    }
+
+    fn values(&self) -> &[f32] {
+        &self.tensor.values
+    }
+
+    /// A finding over the channels that `hit` picks; `None` if it picks none.
+    fn finding(
+        &self,
+        class: &dyn Class,
+        hit: impl Fn(f32) -> bool,
+        evidence: impl FnOnce(u32, u32) -> (f32, String),
+    ) -> Option<Finding> {
+        let first = self.values().iter().position(|&x| hit(x))? as u32;
+        let count = self.values().iter().filter(|&&x| hit(x)).count() as u32;
+        let (confidence, evidence) = evidence(first, count);
+        Some(Finding {
+            class: class.id(),
+            glyph: class.glyph(),
+            blame: class.blame(),
+            checkpoint: self.checkpoint,
+            first_channel: first,
+            count,
+            confidence,
+            evidence,
+        })
+    }
+
+    /// A finding over the whole row.
+    fn whole(&self, class: &dyn Class, confidence: f32, evidence: String) -> Finding {
+        Finding {
+            class: class.id(),
+            glyph: class.glyph(),
+            blame: class.blame(),
+            checkpoint: self.checkpoint,
+            first_channel: 0,
+            count: self.values().len() as u32,
+            confidence,
+            evidence,
+        }
+    }
 }
 
 /// One class of garbage.
 pub trait Class: Sync {
     /// Stable id.
     fn id(&self) -> &'static str;
+    /// A single letter or sign for flags.
+    fn glyph(&self) -> char;
+    /// Who is at fault.
+    fn blame(&self) -> Blame;
     /// What it is, how it comes about and what to do: a paragraph.
     fn explain(&self) -> &'static str;
     /// The finding, if the sample shows it.
@@ -57,9 +128,119 @@ pub trait Class: Sync {
 }
 
 /// Every class, in the order in which they are tried.
-pub static CLASSES: &[&dyn Class] = &[];
+pub static CLASSES: &[&dyn Class] = &[
+    &heap::HeapPointer,
+    &fill::FillPattern,
+    &stale::Stale,
+    &denormal::DenormalRun,
+    &nan::NotANumber,
+    &inf::Infinite,
+    &saturated::F16Saturated,
+    &huge::Huge,
+    &zero::AllZero,
+    &constant::ConstantRow,
+    &padding::PaddedVocabulary,
+    &truncated::Truncated,
+];
 
 /// All findings for one sample.
 pub fn inspect(sample: &Sample<'_>) -> Vec<Finding> {
     CLASSES.iter().filter_map(|class| class.check(sample)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::testing::Noise;
+
+    pub(super) fn tensor(values: Vec<f32>) -> Tensor {
+        Tensor { shape: vec![values.len() as u32], values, exact: true }
+    }
+
+    pub(super) fn classes(checkpoint: &str, tensor: &Tensor) -> Vec<&'static str> {
+        let checkpoint = checkpoint.parse().expect("a checkpoint");
+        inspect(&Sample::new(checkpoint, tensor)).iter().map(|f| f.class).collect()
+    }
+
+    #[test]
+    fn ids_and_glyphs_are_unique_and_explained() {
+        for (i, a) in CLASSES.iter().enumerate() {
+            assert!(a.explain().len() > 80, "{}", a.id());
+            for b in &CLASSES[..i] {
+                assert!(a.id() != b.id() && a.glyph() != b.glyph(), "{} {}", a.id(), b.id());
+            }
+        }
+    }
+
+    /// Rows as honest engines make them: none may be called garbage.
+    fn honest_row(noise: &mut Noise, kind: usize) -> Vec<f32> {
+        let n = [10, 64, 257, 2000][noise.below(4)];
+        let mut row = noise.row(n);
+        match kind {
+            0 => {}
+            // Logits of a trained model: shifted and wide.
+            1 => row.iter_mut().for_each(|x| *x = *x * 3.0 - 4.0),
+            // After a rectifier, or a mixture of experts: half exact zeros.
+            2 => row.iter_mut().for_each(|x| *x = x.max(0.0)),
+            // Massive activations in a few channels.
+            3 => row[n / 3] = 9_000.0,
+            // Heavy tails.
+            4 => row.iter_mut().for_each(|x| *x = x.powi(5) * 40.0),
+            // Rounded to f16 and to bf16.
+            5 => row.iter_mut().for_each(|x| *x = half::f16::from_f32(*x).to_f32()),
+            6 => row.iter_mut().for_each(|x| *x = half::bf16::from_f32(*x).to_f32()),
+            // Tiny, as embeddings before the first norm.
+            7 => row.iter_mut().for_each(|x| *x *= 1e-6),
+            // A few values only: quantised embeddings.
+            8 => row.iter_mut().for_each(|x| *x = (*x * 4.0).round() * 0.013),
+            // Negative everywhere: log-probabilities.
+            _ => row.iter_mut().for_each(|x| *x = -x.abs() * 8.0),
+        }
+        row
+    }
+
+    #[test]
+    fn ten_thousand_honest_rows_raise_nothing() {
+        let mut noise = Noise::new(11);
+        for i in 0..10_000 {
+            let mut t = tensor(honest_row(&mut noise, i % 10));
+            if i % 3 == 0 && i % 10 != 7 {
+                // As a logger prints them, six decimals.
+                t.exact = false;
+                for x in &mut t.values {
+                    *x = format!("{x:.6}").parse().expect("a number");
+                }
+            }
+            for name in ["l_out-3", "ffn_swiglu-0", "result_output"] {
+                // No engine rectifies its logits; a row that ends in zeros would be padding.
+                if name == "result_output" && i % 10 == 2 {
+                    continue;
+                }
+                assert_eq!(classes(name, &t), [""; 0], "row {i}: {:?}", &t.values[..10]);
+            }
+        }
+    }
+
+    #[test]
+    fn ten_thousand_honest_probability_rows_raise_nothing() {
+        let mut noise = Noise::new(12);
+        for _ in 0..10_000 {
+            let n = 1 + noise.below(40);
+            // Scores so far apart that small probabilities underflow to denormals and to zero.
+            let scores: Vec<f32> = (0..n).map(|_| noise.normal() * 30.0).collect();
+            let max = scores.iter().copied().fold(f32::MIN, f32::max);
+            let mut p: Vec<f32> = scores.iter().map(|s| (s - max).exp()).collect();
+            let sum: f32 = p.iter().sum();
+            p.iter_mut().for_each(|x| *x /= sum);
+            assert_eq!(classes("kq_soft_max-0", &tensor(p)), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn every_site_takes_an_empty_row() {
+        for info in crate::model::checkpoint::SITES {
+            let sample = Tensor { shape: vec![0], values: Vec::new(), exact: true };
+            assert!(inspect(&Sample::new(Checkpoint::layer(info.site, 0), &sample)).is_empty());
+        }
+    }
 }
