@@ -108,10 +108,9 @@ fn by_text(class: &HeapPointer, sample: &Sample<'_>) -> Option<Finding> {
         return None;
     }
     let implausible = lows.iter().filter(|&&x| odd(x)).count();
-    let confidence = match (implausible, linked[1]) {
-        (0, false) => return None,
-        (0, true) => 0.6,
-        (1, _) => 0.93,
+    let confidence = match implausible {
+        0 => return None,
+        1 => 0.93,
         _ => 0.97,
     };
     let zeros: Vec<&str> = if linked[1] { vec!["1", "3"] } else { vec!["1"] };
