@@ -6,6 +6,8 @@ pub mod engine;
 pub mod fault;
 pub mod garbage;
 pub mod gguf;
+#[cfg(feature = "llama-cpp")]
+pub mod llama_cpp;
 pub mod model;
 pub mod palette;
 pub mod session;

@@ -1,5 +1,8 @@
 //! The command line: one file per command, one line here that registers it.
 
+mod quantize;
+mod trace;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -39,11 +42,17 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Quantize(quantize::QuantizeArgs),
+    Trace(Box<trace::TraceArgs>),
+}
 
 impl Cli {
     /// Runs the command. An error is bad input or usage (exit code 2).
     pub fn run(self) -> anyhow::Result<Outcome> {
-        match self.command {}
+        match self.command {
+            Command::Quantize(args) => args.run(),
+            Command::Trace(args) => args.run(),
+        }
     }
 }

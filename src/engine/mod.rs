@@ -4,6 +4,7 @@ pub mod cpu;
 pub mod describe;
 pub mod open;
 pub mod record;
+pub mod run;
 
 use crate::model::{CaptureSet, Checkpoint, Graph};
 use crate::trace::{Header, Tensor};
