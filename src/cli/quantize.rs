@@ -43,6 +43,7 @@ impl QuantizeArgs {
 
     /// Runs the command.
     #[cfg(not(feature = "llama-cpp"))]
+    #[expect(clippy::unused_self, reason = "the same call in every build")]
     pub fn run(self) -> anyhow::Result<Outcome> {
         anyhow::bail!(super::trace::NO_LLAMA_CPP)
     }

@@ -205,7 +205,8 @@ impl TraceArgs {
         let mode = if self.batch_prefill { "prompt in batches" } else { "token by token" };
         header.settings.other.insert("batch".into(), mode.into());
 
-        let mut recording = Recording { run, writer: self.writer(&header)?, bar: progress_bar(total), position: 0 };
+        let mut recording =
+            Recording { run, writer: self.writer(&header)?, bar: progress_bar(total), position: 0 };
         let start = Instant::now();
         for tokens in prompt.chunks(batch) {
             recording.feed(tokens, true, stop)?;
@@ -240,8 +241,7 @@ impl TraceArgs {
         log::set_verbose(self.llama.verbose);
         let load = LoadSettings { gpu_layers: self.llama.gpu_layers, repack: !self.llama.no_repack };
         let model = Arc::new(Model::load(&self.model, load)?);
-        let (prompt, text) =
-            self.prompt(model.n_vocab(), |text, open| Ok(model.tokenize(text, open)?))?;
+        let (prompt, text) = self.prompt(model.n_vocab(), |text, open| Ok(model.tokenize(text, open)?))?;
         let settings = RunSettings {
             load,
             context: ContextSettings {
@@ -265,6 +265,7 @@ impl TraceArgs {
     }
 
     #[cfg(not(feature = "llama-cpp"))]
+    #[expect(clippy::unused_self, reason = "the same call in every build")]
     fn llama_cpp(&self, _: &Stop) -> anyhow::Result<()> {
         bail!(NO_LLAMA_CPP)
     }

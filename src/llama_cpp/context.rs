@@ -78,10 +78,9 @@ impl Context {
         stop: Arc<AtomicBool>,
     ) -> Result<Self, LlamaError> {
         let count = |n: usize, what: &str| {
-            u32::try_from(n)
-                .ok()
-                .filter(|&n| n > 0 && i32::try_from(n).is_ok())
-                .ok_or_else(|| LlamaError::Request(format!("{what} should be from 1 to {}, not {n}", i32::MAX)))
+            u32::try_from(n).ok().filter(|&n| n > 0 && i32::try_from(n).is_ok()).ok_or_else(|| {
+                LlamaError::Request(format!("{what} should be from 1 to {}, not {n}", i32::MAX))
+            })
         };
         let columns = count(settings.columns, "the batch size")?;
         let positions = count(settings.positions, "the number of positions")?;
@@ -143,7 +142,10 @@ impl Context {
     pub fn decode(&mut self, tokens: &[u32], sink: &mut dyn NodeSink) -> Result<(), LlamaError> {
         if tokens.is_empty() || tokens.len() > self.columns {
             let columns = self.columns;
-            return Err(LlamaError::Request(format!("a batch holds 1 to {columns} tokens, not {}", tokens.len())));
+            return Err(LlamaError::Request(format!(
+                "a batch holds 1 to {columns} tokens, not {}",
+                tokens.len()
+            )));
         }
         if let Some(token) = tokens.iter().find(|&&token| token >= self.model.n_vocab()) {
             return Err(LlamaError::Request(format!(
@@ -152,7 +154,8 @@ impl Context {
             )));
         }
         let mut ids: Vec<_> = tokens.iter().map(|&token| token as sys::llama_token).collect();
-        let mut positions: Vec<_> = (self.position..).take(tokens.len()).map(|p| p as sys::llama_pos).collect();
+        let mut positions: Vec<_> =
+            (self.position..).take(tokens.len()).map(|p| p as sys::llama_pos).collect();
         let mut wanted = vec![1_i8; tokens.len()];
         let batch = sys::llama_batch {
             n_tokens: tokens.len() as i32,
@@ -169,8 +172,10 @@ impl Context {
         #[allow(unsafe_code)]
         let (code, panic, ended) = unsafe {
             let sink: NonNull<dyn NodeSink + '_> = NonNull::from(sink);
-            (*self.hook.as_ptr()).sink =
-                Some(std::mem::transmute::<NonNull<dyn NodeSink + '_>, NonNull<dyn NodeSink + 'static>>(sink));
+            (*self.hook.as_ptr()).sink = Some(std::mem::transmute::<
+                NonNull<dyn NodeSink + '_>,
+                NonNull<dyn NodeSink + 'static>,
+            >(sink));
             let code = sys::llama_decode(self.raw(), batch);
             let hook = &mut *self.hook.as_ptr();
             hook.sink = None;
@@ -227,7 +232,8 @@ impl Drop for Context {
 #[allow(unsafe_code)]
 unsafe extern "C" fn on_node(tensor: *mut sys::ggml_tensor, ask: bool, hook: *mut c_void) -> bool {
     // SAFETY: see above; nobody else holds a reference while llama_decode runs.
-    let (Some(node), Some(hook)) = (unsafe { Node::new(tensor) }, unsafe { hook.cast::<Hook>().as_mut() }) else {
+    let (Some(node), Some(hook)) = (unsafe { Node::new(tensor) }, unsafe { hook.cast::<Hook>().as_mut() })
+    else {
         return !ask;
     };
     let Some(mut sink) = hook.sink.filter(|_| !hook.ended) else { return false };

@@ -57,7 +57,10 @@ impl<'a> Node<'a> {
         let axes: [usize; 4] = self.0.ne.map(|n| n.max(0) as usize);
         let size = size_of::<f32>();
         if self.0.nb.iter().any(|b| b % size != 0) {
-            return Err(format!("its strides in bytes should be multiples of {size} and are {:?}", self.0.nb));
+            return Err(format!(
+                "its strides in bytes should be multiples of {size} and are {:?}",
+                self.0.nb
+            ));
         }
         Ok(Extent { ne: axes, stride: self.0.nb.map(|b| b / size) })
     }

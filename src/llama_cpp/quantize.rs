@@ -35,12 +35,21 @@ pub const MIXES: &[(&str, sys::llama_ftype)] = &[
 /// Writes the model at `input` to `output` with the weight types of the mix `mix` (see [`MIXES`]).
 /// `pure` gives every tensor the mix's main type. Already quantised files are accepted: F32 then
 /// holds exactly their dequantised weights.
-pub fn quantize(input: &Path, output: &Path, mix: &str, pure: bool, threads: usize) -> Result<(), LlamaError> {
+pub fn quantize(
+    input: &Path,
+    output: &Path,
+    mix: &str,
+    pure: bool,
+    threads: usize,
+) -> Result<(), LlamaError> {
     log::init();
     let refused = |path: &Path, reason: String| LlamaError::Quantize { path: path.to_owned(), reason };
     let (_, ftype) = MIXES.iter().find(|(name, _)| name.eq_ignore_ascii_case(mix)).ok_or_else(|| {
         let known: Vec<_> = MIXES.iter().map(|(name, _)| *name).collect();
-        LlamaError::Request(format!("`{mix}` is no weight type of llama.cpp's quantiser: use one of {}", known.join(", ")))
+        LlamaError::Request(format!(
+            "`{mix}` is no weight type of llama.cpp's quantiser: use one of {}",
+            known.join(", ")
+        ))
     })?;
     if !input.is_file() {
         return Err(refused(input, "it is no file".into()));
@@ -49,7 +58,8 @@ pub fn quantize(input: &Path, output: &Path, mix: &str, pure: bool, threads: usi
     if output.exists() && input.canonicalize().ok() == output.canonicalize().ok() {
         return Err(refused(input, "output and input are the same file".into()));
     }
-    let name = |path: &Path| path_string(path).ok_or_else(|| refused(path, "its path is not UTF-8 text".into()));
+    let name =
+        |path: &Path| path_string(path).ok_or_else(|| refused(path, "its path is not UTF-8 text".into()));
     let (from, to) = (name(input)?, name(output)?);
     log::take_problems();
     // SAFETY: both paths end in NUL and outlive the call; the parameters are the defaults with plain

@@ -50,9 +50,7 @@ impl Resolver {
         }
         let (base, layer) = names::split_layer(name);
         let by_name = match layer {
-            Some(layer) => {
-                self.in_layer(base, layer, node).map(|site| Checkpoint::layer(site, layer))
-            }
+            Some(layer) => self.in_layer(base, layer, node).map(|site| Checkpoint::layer(site, layer)),
             None => outside_layers(name, node.op()).map(Checkpoint::global),
         };
         by_name.or_else(|| self.by_sources(node))
@@ -164,10 +162,9 @@ impl Resolver {
 fn outside_layers(name: &str, op: &str) -> Option<Site> {
     match name {
         "embd" if op == "GET_ROWS" => Some(Site::Embd),
-        // An architecture that scales its embedding gives the name to the result.
-        "embd" => Some(Site::InpL),
         "pos_embd" => Some(Site::PosEmbd),
-        "inpL" | "inp_scaled" => Some(Site::InpL),
+        // Some architectures that scale their embedding give its name to the result.
+        "embd" | "inpL" | "inp_scaled" => Some(Site::InpL),
         "result_norm" => Some(Site::ResultNorm),
         "result_output" => Some(Site::ResultOutput),
         _ => None,

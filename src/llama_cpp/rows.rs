@@ -26,11 +26,9 @@ impl Layout {
     fn of(checkpoint: Checkpoint, op: &str) -> Self {
         match checkpoint.site() {
             Site::Kq | Site::KqSoftMax => Self::Scores,
-            Site::QcurNormed
-            | Site::KcurNormed
-            | Site::QcurRope
-            | Site::KcurRope
-            | Site::QcurScaled => Self::Heads,
+            Site::QcurNormed | Site::KcurNormed | Site::QcurRope | Site::KcurRope | Site::QcurScaled => {
+                Self::Heads
+            }
             // Parts of a fused projection are views by head.
             Site::Qcur | Site::Kcur | Site::Vcur if op == "VIEW" => Self::Heads,
             _ => Self::Flat,
@@ -121,7 +119,14 @@ mod tests {
         Extent { ne, stride: [1, ne[0], ne[0] * ne[1], ne[0] * ne[1] * ne[2]] }
     }
 
-    fn read(name: &str, op: &str, extent: Extent, tokens: usize, row: usize, position: usize) -> (Vec<u32>, Vec<f32>) {
+    fn read(
+        name: &str,
+        op: &str,
+        extent: Extent,
+        tokens: usize,
+        row: usize,
+        position: usize,
+    ) -> (Vec<u32>, Vec<f32>) {
         let storage: Vec<f32> = (0..400).map(|i| i as f32).collect();
         let rows = Rows::new(name.parse().unwrap(), op, extent, tokens).unwrap();
         let (shape, len) = rows.shape(position);

@@ -43,7 +43,11 @@ pub struct LlamaRun {
 
 impl LlamaRun {
     /// A run of a loaded model. A batch is given up when `stop` becomes true.
-    pub fn new(model: Arc<Model>, mut settings: RunSettings, stop: Arc<AtomicBool>) -> Result<Self, LlamaError> {
+    pub fn new(
+        model: Arc<Model>,
+        mut settings: RunSettings,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, LlamaError> {
         settings.context.tapped = !matches!(settings.capture, CaptureSet::Off);
         let weights = weights::weights(model.path()).ok_or_else(|| LlamaError::Load {
             path: model.path().to_owned(),
@@ -117,7 +121,7 @@ impl LlamaRun {
 impl Run for LlamaRun {
     fn header(&self) -> Header {
         let model = self.context.model();
-        let file = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
+        let file = |path: &Path| path.file_stem().map(|n| n.to_string_lossy().into_owned());
         Header {
             paritty: 1,
             team: "llama.cpp".into(),
