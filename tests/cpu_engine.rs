@@ -1,5 +1,7 @@
 //! The CPU engine and the oracle on the demo model, a real file with trained weights.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;

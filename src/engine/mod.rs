@@ -49,6 +49,9 @@ pub trait Engine: Send {
     /// The trace header that describes this engine and its settings.
     fn header(&self) -> Header;
 
+    /// Names the fault that its graph holds, for the header.
+    fn set_fault(&mut self, fault: Option<String>);
+
     /// The graph it executes, faults included.
     fn graph(&self) -> &Graph;
 

@@ -184,6 +184,10 @@ impl<T: Real> Engine for CpuEngine<T> {
         self.header.clone()
     }
 
+    fn set_fault(&mut self, fault: Option<String>) {
+        self.header.settings.fault = fault;
+    }
+
     fn graph(&self) -> &Graph {
         &self.graph
     }

@@ -1,0 +1,188 @@
+//! An engine on its own thread: takes orders, writes a trace, reports after each.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use tokio::sync::Notify;
+
+use crate::engine::Engine;
+use crate::engine::record::step;
+use crate::trace::{Token, TraceWriter};
+
+/// What an engine is told.
+#[derive(Debug)]
+enum Order {
+    /// Compute the next position.
+    Step(Token),
+    /// Forget positions from this one on.
+    Rewind(u32),
+}
+
+/// What an engine answers.
+#[derive(Debug)]
+enum Report {
+    /// A position is computed; the most likely next token.
+    Stepped(u32),
+    /// Positions were forgotten.
+    Rewound,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// A driven engine. Dropping it ends the thread after the step in hand.
+#[derive(Debug)]
+pub struct Driver {
+    orders: Option<SyncSender<Order>>,
+    reports: Receiver<Report>,
+    thread: Option<JoinHandle<()>>,
+    /// Positions that the engine has or is computing.
+    ordered: u32,
+    busy: bool,
+    next_token: Option<u32>,
+    failure: Option<String>,
+}
+
+impl Driver {
+    /// Starts the thread. `open` builds the engine there, since loading may take long; the trace is
+    /// written to `path`.
+    pub fn start(
+        name: &str,
+        path: PathBuf,
+        wake: Arc<Notify>,
+        open: impl FnOnce() -> Result<Box<dyn Engine>, String> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        // One order at a time: the next token may depend on the answer.
+        let (orders, inbox) = sync_channel(1);
+        let (outbox, reports) = channel();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(|| serve(&path, open, &inbox, &outbox, &wake)));
+            let failure = match outcome {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(panic) => format!("the engine panicked: {}", panic_text(panic.as_ref())),
+            };
+            // The session may be gone already.
+            let _ = outbox.send(Report::Failed(failure));
+            wake.notify_one();
+        })?;
+        Ok(Self {
+            orders: Some(orders),
+            reports,
+            thread: Some(thread),
+            ordered: 0,
+            busy: false,
+            next_token: None,
+            failure: None,
+        })
+    }
+
+    /// Takes in what the engine reported. Call before the questions below.
+    pub fn poll(&mut self) {
+        loop {
+            match self.reports.try_recv() {
+                Ok(Report::Stepped(next)) => {
+                    self.busy = false;
+                    self.next_token = Some(next);
+                }
+                Ok(Report::Rewound) => self.busy = false,
+                Ok(Report::Failed(text)) => {
+                    self.busy = false;
+                    self.failure = Some(text);
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Whether it can take an order.
+    pub fn is_idle(&self) -> bool {
+        !self.busy && self.failure.is_none()
+    }
+
+    /// Why it cannot go on.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Positions that it has computed or is computing.
+    pub fn ordered(&self) -> u32 {
+        self.ordered
+    }
+
+    /// The most likely token after the newest position, once that is computed.
+    pub fn next_token(&self) -> Option<u32> {
+        self.next_token.filter(|_| !self.busy)
+    }
+
+    /// Orders the next position. Only when idle.
+    pub fn step(&mut self, token: Token) {
+        self.send(Order::Step(token));
+        self.ordered += 1;
+    }
+
+    /// Orders that positions from `position` on be forgotten. Only when idle.
+    pub fn rewind(&mut self, position: u32) {
+        self.send(Order::Rewind(position));
+        self.ordered = position;
+        self.next_token = None;
+    }
+
+    fn send(&mut self, order: Order) {
+        debug_assert!(self.is_idle());
+        self.busy = true;
+        let sent = self.orders.as_ref().is_some_and(|orders| orders.send(order).is_ok());
+        if !sent && self.failure.is_none() {
+            self.busy = false;
+            self.failure = Some("the engine's thread has ended".into());
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(
+    path: &Path,
+    open: impl FnOnce() -> Result<Box<dyn Engine>, String>,
+    inbox: &Receiver<Order>,
+    outbox: &Sender<Report>,
+    wake: &Notify,
+) -> Result<(), String> {
+    let mut engine = open()?;
+    let mut writer = TraceWriter::create(path, &engine.header()).map_err(|e| e.to_string())?;
+    wake.notify_one();
+    while let Ok(order) = inbox.recv() {
+        let report = match order {
+            Order::Step(token) => Report::Stepped(step(engine.as_mut(), &mut writer, &token)?),
+            Order::Rewind(position) => {
+                engine.rewind(position as usize).map_err(|e| e.to_string())?;
+                writer.rewind(position).map_err(|e| e.to_string())?;
+                Report::Rewound
+            }
+        };
+        if outbox.send(report).is_err() {
+            break;
+        }
+        wake.notify_one();
+    }
+    writer.end().map_err(|e| e.to_string())
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}

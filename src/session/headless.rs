@@ -1,0 +1,61 @@
+//! Driving a session without a screen.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Command, RunState, Session, SessionError, Snapshot, SourceState};
+
+/// How far a headless session goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Positions to compare; `None`: as many as come.
+    pub steps: Option<u32>,
+    /// Give up when nothing has changed for this long.
+    pub patience: Duration,
+}
+
+/// Runs the session until both sides are done, the steps are reached, or nothing has happened for
+/// too long. Returns the last snapshot.
+pub fn run(
+    session: &Session,
+    limits: Limits,
+    mut progress: impl FnMut(&Snapshot),
+) -> Result<Arc<Snapshot>, SessionError> {
+    let mut link = session.link();
+    let send = |command| link.commands.blocking_send(command).map_err(|_| gone());
+    send(Command::Run)?;
+    let mut last_change = Instant::now();
+    let mut seen = (0, 0);
+    loop {
+        let snapshot = Arc::clone(&link.snapshots.borrow_and_update());
+        progress(&snapshot);
+        let compared = snapshot.columns.iter().filter(|c| c.complete).count() as u32;
+        let reached = limits.steps.is_some_and(|steps| compared >= steps);
+        if reached || is_done(&snapshot) {
+            return Ok(snapshot);
+        }
+        let now = (snapshot.reference.positions, snapshot.candidate.positions);
+        if now != seen {
+            (seen, last_change) = (now, Instant::now());
+        }
+        if last_change.elapsed() >= limits.patience {
+            return Ok(snapshot);
+        }
+        if link.snapshots.has_changed().is_err() {
+            return Err(gone());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether nothing more will come.
+fn is_done(snapshot: &Snapshot) -> bool {
+    let over = |state: &SourceState| matches!(state, SourceState::Ended | SourceState::Failed(_));
+    snapshot.revision > 0
+        && (snapshot.run == RunState::Finished
+            || (over(&snapshot.reference.state) && over(&snapshot.candidate.state)))
+}
+
+fn gone() -> SessionError {
+    SessionError::Usage("the session ended unexpectedly".into())
+}

@@ -1,0 +1,86 @@
+//! Which token comes at which position, and how far engines are to go.
+
+use super::words::Words;
+use crate::trace::{Store, Token};
+
+/// How far driven engines are to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// To this number of positions.
+    Positions(u32),
+    /// As far as there are tokens.
+    Unlimited,
+}
+
+impl Goal {
+    /// Whether position `position` is to be computed.
+    pub fn includes(self, position: u32) -> bool {
+        match self {
+            Self::Positions(n) => position < n,
+            Self::Unlimited => true,
+        }
+    }
+}
+
+/// Tokens that no trace gives: the prompt, and what was generated after it.
+#[derive(Debug, Default)]
+pub struct Plan {
+    tokens: Vec<u32>,
+    n_prompt: u32,
+    limit: u32,
+}
+
+impl Plan {
+    /// A prompt, and how many tokens may be generated after it.
+    pub fn new(prompt: Vec<u32>, generate: u32) -> Self {
+        let n_prompt = prompt.len() as u32;
+        Self { tokens: prompt, n_prompt, limit: n_prompt.saturating_add(generate) }
+    }
+
+    /// Whether there is a prompt at all.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// Positions that will be computed if nothing stops the generation.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Takes a generated token in, if it is the next one and there is room for it.
+    pub fn extend(&mut self, position: u32, token: u32) {
+        if position as usize == self.tokens.len() && position < self.limit {
+            self.tokens.push(token);
+        }
+    }
+
+    /// The token at `position`: from the first trace that has it, else from the plan.
+    pub fn token(&self, position: u32, traces: &[&Store], words: &Words) -> Option<Token> {
+        let mut token = traces.iter().find_map(|t| t.token(position).cloned()).or_else(|| {
+            let id = *self.tokens.get(position as usize)?;
+            Some(Token { id, piece: None, from_prompt: position < self.n_prompt, columns: None })
+        })?;
+        token.columns = Some(1);
+        token.piece = token.piece.or_else(|| words.piece(token.id));
+        Some(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generation_stops_at_the_limit_and_keeps_its_order() {
+        let mut plan = Plan::new(vec![5, 6], 2);
+        plan.extend(3, 99);
+        plan.extend(2, 7);
+        plan.extend(2, 99);
+        plan.extend(3, 8);
+        plan.extend(4, 99);
+        assert_eq!((plan.tokens.as_slice(), plan.limit()), ([5, 6, 7, 8].as_slice(), 4));
+        assert!(
+            Goal::Positions(2).includes(1) && !Goal::Positions(2).includes(2) && Goal::Unlimited.includes(9)
+        );
+    }
+}

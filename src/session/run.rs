@@ -1,0 +1,411 @@
+//! The session's thread: reads both runs, drives engines, compares, publishes snapshots.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::plan::{Goal, Plan};
+use super::side::{EngineParts, Side, trace_path};
+use super::words::Words;
+use super::{Command, Config, Focus, Link, RunState, SessionError, Snapshot, Source, TokenView, Tokens};
+use crate::compare::{CellState, Comparison, logits};
+use crate::engine::open::Kind;
+use crate::gguf::Gguf;
+use crate::model::{Checkpoint, arch};
+use crate::trace::{Store, Tensor};
+
+/// Text read from one trace before commands are looked at again: about 10 ms of work.
+const BUDGET: u64 = 4 << 20;
+/// Shortest time between two snapshots while work goes on: a screen shows 60 a second at most.
+const PUBLISH_EVERY: Duration = Duration::from_millis(16);
+/// Lines of the top-k table.
+const TOP_K: usize = 20;
+
+/// A running session.
+#[derive(Debug)]
+pub struct Session {
+    link: Link,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Session {
+    /// Opens the model and both sources and starts the session's thread.
+    pub fn start(config: &Config) -> Result<Self, SessionError> {
+        let (commands, inbox) = mpsc::channel(64);
+        let wake = Arc::new(Notify::new());
+        let state = State::new(config, &wake)?;
+        let (outbox, snapshots) = watch::channel(Arc::new(state.snapshot(0)));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(SessionError::system("cannot start the session"))?;
+        let thread = std::thread::Builder::new()
+            .name("session".into())
+            .spawn(move || runtime.block_on(state.run(inbox, &outbox, &wake)))
+            .map_err(SessionError::system("cannot start the session's thread"))?;
+        Ok(Self { link: Link { snapshots, commands }, thread: Some(thread) })
+    }
+
+    /// A link for one more watcher.
+    pub fn link(&self) -> Link {
+        Link { snapshots: self.link.snapshots.clone(), commands: self.link.commands.clone() }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A full queue is being worked off; the closed channel ends the session then.
+        let _ = self.link.commands.try_send(Command::Quit);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct State {
+    model: String,
+    reference: Side,
+    candidate: Side,
+    words: Words,
+    plan: Plan,
+    goal: Goal,
+    comparison: Comparison,
+    tokens: Arc<Vec<TokenView>>,
+    focus: Option<(u32, Checkpoint)>,
+    focused: Option<Arc<Focus>>,
+    message: Option<String>,
+    /// Removed when the session ends; declared last so that the sides stop writing before.
+    _folder: TempDir,
+}
+
+impl State {
+    fn new(config: &Config, wake: &Arc<Notify>) -> Result<Self, SessionError> {
+        let gguf = Arc::new(Gguf::open(&config.model)?);
+        let graph = arch::graph(&gguf)?;
+        let words = Words::new(&gguf);
+        let folder = tempfile::Builder::new()
+            .prefix("paritty-")
+            .tempdir()
+            .map_err(SessionError::system("cannot make a temporary folder for traces"))?;
+
+        let has_trace_tokens = trace_path(&config.reference).or(trace_path(&config.candidate)).is_some()
+            || [&config.reference, &config.candidate].contains(&&Source::LlamaCpp);
+        let prompt = match &config.tokens {
+            Tokens::Prompt(text) => words.encode(text).map_err(SessionError::Usage)?,
+            Tokens::Ids(ids) => ids.clone(),
+            Tokens::FromTrace if has_trace_tokens => Vec::new(),
+            Tokens::FromTrace => {
+                return Err(SessionError::Usage(
+                    "neither side has tokens: give --prompt TEXT, or a trace as --reference".into(),
+                ));
+            }
+        };
+        if let Some(bad) = prompt.iter().find(|&&id| id as usize >= graph.n_vocab) {
+            return Err(SessionError::Usage(format!(
+                "token {bad} is not in the vocabulary of {}",
+                graph.n_vocab
+            )));
+        }
+
+        let side = |name: &'static str, source: &Source, is_candidate: bool| {
+            let engine = |kind| {
+                let mut graph = graph.clone();
+                let fault = config.fault.filter(|_| is_candidate);
+                if let Some(fault) = &fault {
+                    fault.apply(&mut graph)?;
+                }
+                let parts = EngineParts { gguf: &gguf, graph, fault: fault.map(|f| f.to_string()) };
+                Side::engine(name, kind, parts, config, folder.path(), wake)
+            };
+            match source {
+                Source::Cpu => engine(Kind::Cpu),
+                Source::Oracle => engine(Kind::Oracle),
+                Source::LlamaCpp => Side::llama_cpp(name, config, folder.path(), wake),
+                Source::Trace(path) if is_candidate => {
+                    Side::trace(path, &Config { replay: None, ..config.clone() }, folder.path(), wake)
+                }
+                Source::Trace(path) => Side::trace(path, config, folder.path(), wake),
+            }
+        };
+        if config.fault.is_some() && !matches!(config.candidate, Source::Cpu | Source::Oracle) {
+            return Err(SessionError::Usage(
+                "--fault needs an engine of ours as candidate: cpu or oracle".into(),
+            ));
+        }
+        let name = gguf.opt_str("general.name").ok().flatten().map(str::to_owned);
+        let stem = config.model.file_stem().map(|s| s.to_string_lossy().into_owned());
+        let mut state = Self {
+            model: crate::text::safe_short(&stem.or(name).unwrap_or_default(), 60),
+            reference: side("reference", &config.reference, false)?,
+            candidate: side("candidate", &config.candidate, true)?,
+            words,
+            plan: Plan::new(prompt, config.generate),
+            goal: if config.running { Goal::Unlimited } else { Goal::Positions(0) },
+            comparison: Comparison::new(),
+            tokens: Arc::default(),
+            focus: None,
+            focused: None,
+            message: None,
+            _folder: folder,
+        };
+        // Traces that are none, unreadable folders and the like end the program here and not on the screen.
+        let mut changed = BTreeSet::new();
+        for side in [&mut state.reference, &mut state.candidate] {
+            changed.append(&mut side.poll(BUDGET)?.changed);
+        }
+        state.compare(&changed);
+        Ok(state)
+    }
+
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command>,
+        outbox: &watch::Sender<Arc<Snapshot>>,
+        wake: &Notify,
+    ) {
+        let mut revision = 1;
+        let mut published = Instant::now();
+        let mut dirty = true;
+        loop {
+            let mut more = false;
+            let mut changed = BTreeSet::new();
+            for (side, other) in [(true, "reference"), (false, "candidate")] {
+                let side = if side { &mut self.reference } else { &mut self.candidate };
+                match side.poll(BUDGET) {
+                    Ok(mut news) => {
+                        if news.restarted {
+                            self.comparison = Comparison::new();
+                            changed.extend(self.reference.store().positions());
+                            changed.extend(self.candidate.store().positions());
+                            self.message = Some(format!("the {other}'s trace was replaced: reading it anew"));
+                        }
+                        dirty |= news.touched || news.restarted;
+                        more |= news.more;
+                        changed.append(&mut news.changed);
+                    }
+                    Err(error) => {
+                        dirty |= !side.is_over();
+                        side.fail(&error);
+                    }
+                }
+            }
+            self.compare(&changed);
+            dirty |= self.drive();
+
+            let now = Instant::now();
+            if dirty && (!more || now - published >= PUBLISH_EVERY) {
+                self.refocus(&changed);
+                outbox.send_replace(Arc::new(self.snapshot(revision)));
+                (revision, published, dirty) = (revision + 1, now, false);
+            }
+
+            let command = if more {
+                inbox.try_recv().ok().map(Some)
+            } else {
+                let sleep = self.reference.patience().min(self.candidate.patience());
+                tokio::select! {
+                    biased;
+                    command = inbox.recv() => Some(command),
+                    () = wake.notified() => None,
+                    () = tokio::time::sleep(sleep) => {
+                        // Time passes for stalled sources.
+                        dirty = true;
+                        None
+                    }
+                }
+            };
+            match command {
+                Some(None | Some(Command::Quit)) => return,
+                Some(Some(command)) => {
+                    self.obey(command);
+                    dirty = true;
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn compare(&mut self, changed: &BTreeSet<u32>) {
+        if changed.is_empty() {
+            return;
+        }
+        let positions: Vec<u32> = changed.iter().copied().collect();
+        self.comparison.update(self.reference.store(), self.candidate.store(), &positions);
+        self.tokens = Arc::new(self.token_views());
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Step => {
+                let next = self.engines().map(super::driver::Driver::ordered).min();
+                match next {
+                    Some(next) => self.goal = Goal::Positions(next + 1),
+                    None => self.message = Some("both sides are traces: there is no engine to step".into()),
+                }
+            }
+            Command::Run => self.goal = Goal::Unlimited,
+            Command::Pause => {
+                self.goal = Goal::Positions(self.engines().map(super::driver::Driver::ordered).max().unwrap_or(0))
+            }
+            Command::Back => {
+                let newest = self.engines().map(super::driver::Driver::ordered).max().unwrap_or(0);
+                self.goal = Goal::Positions(newest.saturating_sub(1));
+            }
+            Command::Focus { position, checkpoint } => {
+                self.focus = Some((position, checkpoint));
+                self.focused = None;
+                self.refocus(&BTreeSet::new());
+            }
+            Command::Quit => {}
+        }
+    }
+
+    fn engines(&self) -> impl Iterator<Item = &super::driver::Driver> {
+        [&self.reference, &self.candidate].into_iter().filter_map(Side::engine_ref)
+    }
+
+    /// Gives idle engines their next order. Says whether anything changed.
+    fn drive(&mut self) -> bool {
+        let generator = self.engines().next().map(|e| (e.ordered(), e.next_token()));
+        if let Some((position, Some(token))) = generator {
+            self.plan.extend(position, token);
+        }
+        let mut ordered = false;
+        for is_reference in [true, false] {
+            let side = if is_reference { &self.reference } else { &self.candidate };
+            let Some(engine) = side.engine_ref().filter(|e| e.is_idle()) else { continue };
+            let position = engine.ordered();
+            let token = if self.goal.includes(position) { self.token_at(position) } else { None };
+            let side = if is_reference { &mut self.reference } else { &mut self.candidate };
+            let Some(engine) = side.driver() else { continue };
+            match (self.goal, token) {
+                (Goal::Positions(goal), _) if position > goal => engine.rewind(goal),
+                (_, Some(token)) => engine.step(token),
+                _ => continue,
+            }
+            ordered = true;
+        }
+        ordered
+    }
+
+    fn token_at(&self, position: u32) -> Option<crate::trace::Token> {
+        let traces: Vec<&Store> = [&self.reference, &self.candidate]
+            .into_iter()
+            .filter(|side| side.engine_ref().is_none())
+            .map(Side::store)
+            .collect();
+        self.plan.token(position, &traces, &self.words)
+    }
+
+    fn run_state(&self) -> RunState {
+        if self.engines().next().is_none() {
+            return RunState::Static;
+        }
+        let traces_over =
+            [&self.reference, &self.candidate].into_iter().all(|s| s.engine_ref().is_some() || s.is_over());
+        let finished = self
+            .engines()
+            .all(|e| e.failure().is_some() || (e.is_idle() && self.token_at(e.ordered()).is_none()));
+        match self.goal {
+            _ if finished && traces_over => RunState::Finished,
+            Goal::Unlimited => RunState::Running,
+            Goal::Positions(_) => RunState::Paused,
+        }
+    }
+
+    fn token_views(&self) -> Vec<TokenView> {
+        let stores = [self.reference.store(), self.candidate.store()];
+        let positions: BTreeSet<u32> = stores.iter().flat_map(|s| s.positions()).collect();
+        positions
+            .into_iter()
+            .map(|position| {
+                let token = stores.iter().find_map(|s| s.token(position));
+                let text = token.map(|t| t.piece.clone().or_else(|| self.words.piece(t.id)));
+                TokenView {
+                    position,
+                    id: token.map(|t| t.id),
+                    text: match (token, text.flatten()) {
+                        (_, Some(text)) => crate::text::safe_short(&text, 40),
+                        (Some(token), None) => format!("#{}", token.id),
+                        (None, None) => String::new(),
+                    },
+                    from_prompt: token.is_some_and(|t| t.from_prompt),
+                }
+            })
+            .collect()
+    }
+
+    /// Reads the cell under the cursor again if it changed.
+    fn refocus(&mut self, changed: &BTreeSet<u32>) {
+        let Some((position, checkpoint)) = self.focus else { return };
+        if self.focused.is_some() && !changed.contains(&position) {
+            return;
+        }
+        let read = |store: &Store, checkpoint| {
+            let mut tensor = Tensor::default();
+            // What cannot be read is shown as missing; the column says `Unreadable`.
+            store.read(position, checkpoint, &mut tensor).ok().filter(|there| *there).map(|_| tensor)
+        };
+        let (a, b) = (self.reference.store(), self.candidate.store());
+        let (ref_logits, cand_logits) = (read(a, Checkpoint::LOGITS), read(b, Checkpoint::LOGITS));
+        let values = |t: &Option<Tensor>| t.as_ref().map(|t| t.values.clone()).unwrap_or_default();
+        let top = logits::top_k(&values(&ref_logits), &values(&cand_logits), TOP_K);
+        let pieces = top
+            .reference
+            .iter()
+            .chain(&top.candidate)
+            .map(|e| {
+                (
+                    e.token,
+                    self.words
+                        .piece(e.token)
+                        .map_or_else(|| format!("#{}", e.token), |p| crate::text::safe_short(&p, 40)),
+                )
+            })
+            .collect();
+        let column = self.comparison.columns().iter().find(|c| c.position == position);
+        let state = column.and_then(|c| c.cell(checkpoint)).map(|c| c.state);
+        let (metrics, severity) = match state {
+            Some(CellState::Compared { metrics, severity, .. }) => (Some(metrics), Some(severity)),
+            _ => (None, None),
+        };
+        self.focused = Some(Arc::new(Focus {
+            position,
+            checkpoint,
+            reference: read(a, checkpoint),
+            candidate: read(b, checkpoint),
+            metrics,
+            severity,
+            top,
+            pieces,
+            logits: column.and_then(|c| c.logits),
+        }));
+    }
+
+    fn snapshot(&self, revision: u64) -> Snapshot {
+        let run = self.run_state();
+        let (finished, running) = (run == RunState::Finished, run == RunState::Running);
+        let limit = (!self.plan.is_empty()).then(|| self.plan.limit());
+        Snapshot {
+            revision,
+            model: self.model.clone(),
+            reference: self.reference.status(finished, running, limit),
+            candidate: self.candidate.status(finished, running, limit),
+            tokens: Arc::clone(&self.tokens),
+            rows: self.comparison.rows(),
+            columns: self.comparison.columns().to_vec(),
+            verdict: self.comparison.verdict(),
+            run,
+            step: self.candidate.engine_ref().map_or_else(
+                || self.candidate.store().positions().count() as u32,
+                super::driver::Driver::ordered,
+            ),
+            focus: self.focused.clone(),
+            message: self.message.clone(),
+        }
+    }
+}

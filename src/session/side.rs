@@ -1,0 +1,263 @@
+//! One side of a session: a trace that is followed, and what makes it grow.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::child::Child;
+use super::config::{Config, SessionError};
+use super::driver::Driver;
+use super::replay::Replay;
+use super::{SideStatus, Source, SourceState, Tokens};
+use crate::engine::cpu::CpuOptions;
+use crate::engine::open::{self, Kind};
+use crate::gguf::Gguf;
+use crate::model::{CaptureSet, Graph};
+use crate::trace::tail::{Follow, Liveness};
+use crate::trace::{Notes, Store};
+
+/// What makes a trace grow.
+enum Maker {
+    /// Somebody else.
+    Nobody,
+    /// An engine of ours, on orders.
+    Engine(Driver),
+    /// A child process.
+    Child(Child),
+    /// A replay.
+    Replay {
+        _running: Replay,
+    },
+}
+
+/// One side.
+pub struct Side {
+    follow: Follow,
+    maker: Maker,
+    team: String,
+    backend: String,
+    remark: Option<String>,
+    failure: Option<String>,
+}
+
+/// What an engine of ours needs to start.
+pub struct EngineParts<'a> {
+    /// The model.
+    pub gguf: &'a Arc<Gguf>,
+    /// Its graph, with faults.
+    pub graph: Graph,
+    /// The fault's name, for the title and the header.
+    pub fault: Option<String>,
+}
+
+/// What one poll took in.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Positions that changed.
+    pub changed: BTreeSet<u32>,
+    /// Whether everything known before is void.
+    pub restarted: bool,
+    /// Whether there is more to read at once.
+    pub more: bool,
+    /// Whether anything else changed.
+    pub touched: bool,
+}
+
+impl Side {
+    /// A trace file that somebody else wrote or writes; replayed if the configuration says so.
+    pub fn trace(
+        path: &Path,
+        config: &Config,
+        folder: &Path,
+        wake: &Arc<Notify>,
+    ) -> Result<Self, SessionError> {
+        let (maker, path, remark) = match config.replay {
+            Some(pace) => {
+                let (replay, path) = Replay::start(path, folder, pace)
+                    .map_err(SessionError::system(format!("cannot replay {}", path.display())))?;
+                (Maker::Replay { _running: replay }, path, Some("replay of a recorded trace".to_owned()))
+            }
+            None => (Maker::Nobody, path.to_owned(), None),
+        };
+        let name =
+            path.file_stem().map(|s| crate::text::safe_short(&s.to_string_lossy(), 40)).unwrap_or_default();
+        Self::new(&path, maker, (name, String::new()), remark, wake)
+    }
+
+    /// An engine of ours, which writes its trace into `folder`.
+    pub fn engine(
+        name: &'static str,
+        kind: Kind,
+        parts: EngineParts<'_>,
+        config: &Config,
+        folder: &Path,
+        wake: &Arc<Notify>,
+    ) -> Result<Self, SessionError> {
+        let path = folder.join(format!("{name}.jsonl"));
+        let remark = parts.fault.as_ref().map(|f| format!("fault: {f}"));
+        let driver = Driver::start(name, path.clone(), Arc::clone(wake), {
+            let (gguf, graph, fault) = (Arc::clone(parts.gguf), parts.graph, parts.fault);
+            let (options, capture): (CpuOptions, CaptureSet) = (config.cpu, config.capture.clone());
+            move || {
+                let mut engine = open::open(kind, &gguf, graph, options).map_err(|e| e.to_string())?;
+                engine.set_capture(capture);
+                engine.set_fault(fault);
+                Ok(engine)
+            }
+        })
+        .map_err(SessionError::system("cannot start the engine's thread"))?;
+        let backend = if kind == Kind::Oracle { "oracle" } else { "CPU" };
+        Self::new(&path, Maker::Engine(driver), ("paritty".into(), backend.into()), remark, wake)
+    }
+
+    /// The real llama.cpp, as a child that writes its trace into `folder`.
+    pub fn llama_cpp(
+        name: &str,
+        config: &Config,
+        folder: &Path,
+        wake: &Arc<Notify>,
+    ) -> Result<Self, SessionError> {
+        let path = folder.join(format!("{name}.jsonl"));
+        let mut arguments = vec!["trace".to_owned()];
+        match &config.tokens {
+            Tokens::Prompt(text) => arguments.push(format!("--prompt={text}")),
+            Tokens::Ids(ids) => {
+                arguments.push(format!(
+                    "--tokens={}",
+                    ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+                ));
+            }
+            Tokens::FromTrace => {
+                return Err(SessionError::Usage(
+                    "source llama.cpp needs something to compute: give --prompt TEXT".into(),
+                ));
+            }
+        }
+        arguments.extend([
+            "--engine=llama.cpp".into(),
+            format!("-n{}", config.generate),
+            format!("--checkpoints={}", config.capture),
+            format!("--output={}", path.display()),
+        ]);
+        if config.cpu.threads > 0 {
+            arguments.push(format!("--threads={}", config.cpu.threads));
+        }
+        arguments.extend(["--".into(), config.model.display().to_string()]);
+        let child = Child::start(&arguments, Arc::clone(wake))
+            .map_err(SessionError::system("cannot start llama.cpp"))?;
+        Self::new(&path, Maker::Child(child), ("llama.cpp".into(), "CPU".into()), None, wake)
+    }
+
+    fn new(
+        path: &Path,
+        maker: Maker,
+        (team, backend): (String, String),
+        remark: Option<String>,
+        wake: &Arc<Notify>,
+    ) -> Result<Self, SessionError> {
+        let wake = Arc::clone(wake);
+        let follow = Follow::open(path, move || wake.notify_one())?;
+        Ok(Self { follow, maker, team, backend, remark, failure: None })
+    }
+
+    /// The run.
+    pub fn store(&self) -> &Store {
+        self.follow.store()
+    }
+
+    /// The engine, if this side is one of ours.
+    pub fn driver(&mut self) -> Option<&mut Driver> {
+        match &mut self.maker {
+            Maker::Engine(driver) => Some(driver),
+            _ => None,
+        }
+    }
+
+    /// As [`Side::driver`], to look at.
+    pub fn engine_ref(&self) -> Option<&Driver> {
+        match &self.maker {
+            Maker::Engine(driver) => Some(driver),
+            _ => None,
+        }
+    }
+
+    /// How long to sleep at most before the next poll.
+    pub fn patience(&self) -> std::time::Duration {
+        self.follow.patience()
+    }
+
+    /// Reads on and notices failures.
+    pub fn poll(&mut self, budget: u64) -> Result<News, SessionError> {
+        let progress = self.follow.poll(budget)?;
+        let mut news = News {
+            touched: progress.bytes > 0,
+            changed: progress.changed.into_iter().collect(),
+            restarted: progress.restarted,
+            more: !progress.at_end,
+        };
+        let failure = match &mut self.maker {
+            Maker::Engine(driver) => {
+                driver.poll();
+                driver.failure().map(crate::text::safe).map(|t| t.into_owned())
+            }
+            Maker::Child(child) => child.failure(),
+            Maker::Nobody | Maker::Replay { .. } => None,
+        };
+        if failure.is_some() && failure != self.failure {
+            self.failure = failure;
+            news.touched = true;
+        }
+        Ok(news)
+    }
+
+    /// Remembers that reading failed.
+    pub fn fail(&mut self, error: &SessionError) {
+        self.failure = Some(crate::text::safe(&error.to_string()).into_owned());
+    }
+
+    /// Whether nothing will come any more.
+    pub fn is_over(&self) -> bool {
+        self.failure.is_some() || self.store().has_ended()
+    }
+
+    /// For the title line. `finished`: the plan is fulfilled, so that a driven engine is done.
+    pub fn status(&self, finished: bool, running: bool, limit: Option<u32>) -> SideStatus {
+        let store = self.store();
+        let header = store.header();
+        let known = |text: Option<&String>, default: &str| {
+            text.filter(|t| !t.is_empty())
+                .map_or_else(|| default.to_owned(), |t| crate::text::safe_short(t, 40))
+        };
+        let state = match (&self.failure, &self.maker) {
+            (Some(failure), _) => SourceState::Failed(failure.clone()),
+            (None, Maker::Engine(_)) if finished => SourceState::Ended,
+            (None, Maker::Engine(_)) if running => SourceState::Live,
+            (None, Maker::Engine(_)) => SourceState::Ready,
+            (None, _) => match self.follow.liveness() {
+                Liveness::Waiting => SourceState::Waiting,
+                Liveness::Live => SourceState::Live,
+                Liveness::Stalled(since) => SourceState::Stalled(since),
+                Liveness::Ended => SourceState::Ended,
+            },
+        };
+        SideStatus {
+            team: known(header.map(|h| &h.team), &self.team),
+            backend: known(header.map(|h| &h.backend), &self.backend),
+            remark: self.remark.clone(),
+            state,
+            positions: store.positions().filter(|&p| store.is_complete(p)).count() as u32,
+            expected: header.and_then(|h| h.n_total).or(limit.filter(|_| self.engine_ref().is_some())),
+            notes: Notes::clone(store.notes()),
+        }
+    }
+}
+
+/// The path of a source that is a file.
+pub fn trace_path(source: &Source) -> Option<&PathBuf> {
+    match source {
+        Source::Trace(path) => Some(path),
+        _ => None,
+    }
+}
