@@ -249,7 +249,8 @@ impl State {
             }
             Command::Run => self.goal = Goal::Unlimited,
             Command::Pause => {
-                self.goal = Goal::Positions(self.engines().map(super::driver::Driver::ordered).max().unwrap_or(0))
+                self.goal =
+                    Goal::Positions(self.engines().map(super::driver::Driver::ordered).max().unwrap_or(0));
             }
             Command::Back => {
                 let newest = self.engines().map(super::driver::Driver::ordered).max().unwrap_or(0);

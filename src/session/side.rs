@@ -27,9 +27,7 @@ enum Maker {
     /// A child process.
     Child(Child),
     /// A replay.
-    Replay {
-        _running: Replay,
-    },
+    Replay { _running: Replay },
 }
 
 /// One side.
@@ -200,7 +198,7 @@ impl Side {
         let failure = match &mut self.maker {
             Maker::Engine(driver) => {
                 driver.poll();
-                driver.failure().map(crate::text::safe).map(|t| t.into_owned())
+                driver.failure().map(|t| crate::text::safe(t).into_owned())
             }
             Maker::Child(child) => child.failure(),
             Maker::Nobody | Maker::Replay { .. } => None,
