@@ -78,3 +78,103 @@ pub struct Settings {
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
+
+impl Header {
+    /// Reads the header's line. A field of a wrong type is left out and named in the second part
+    /// of the answer, so that one odd setting does not cost the rest.
+    pub fn from_line(line: &[u8]) -> Result<(Self, Option<String>), String> {
+        let mut value: Value = serde_json::from_slice(line).map_err(|e| format!("header: {e}"))?;
+        match Self::deserialize(&value) {
+            Ok(header) => Ok((header, None)),
+            Err(first) => {
+                drop_misfits(&mut value, &mut Vec::new());
+                let header = Self::deserialize(&value).map_err(|e| format!("header: {e}"))?;
+                Ok((header, Some(format!("header: {first}; what does not fit is left out"))))
+            }
+        }
+    }
+
+    /// Why the sidecar's name cannot be used, if so: it has to be a plain file name, so that a trace
+    /// can only name its neighbours.
+    pub fn sidecar_problem(&self) -> Option<String> {
+        let name = self.sidecar.as_deref()?;
+        let plain = !name.is_empty()
+            && name != "."
+            && name != ".."
+            && name.len() <= 255
+            && !name.chars().any(|c| matches!(c, '/' | '\\' | ':' | '\0'));
+        (!plain).then(|| {
+            let shown: String = name.chars().take(super::limits::MAX_QUOTE).collect();
+            format!("sidecar `{shown}`: a plain file name in the trace's own folder was expected")
+        })
+    }
+}
+
+/// Removes each field that alone makes a header unreadable; goes into objects to remove as little
+/// as possible. `path` leads from the header to `value`.
+fn drop_misfits(value: &mut Value, path: &mut Vec<String>) {
+    let Value::Object(fields) = value else { return };
+    let keys: Vec<String> = fields.keys().cloned().collect();
+    for key in keys {
+        path.push(key.clone());
+        if let Some(inner) = fields.get_mut(&key)
+            && !fits_alone(path, inner)
+        {
+            drop_misfits(inner, path);
+            if !fits_alone(path, inner) {
+                fields.remove(&key);
+            }
+        }
+        path.pop();
+    }
+}
+
+fn fits_alone(path: &[String], value: &Value) -> bool {
+    let nested = path
+        .iter()
+        .rev()
+        .fold(value.clone(), |inner, key| Value::Object(Map::from_iter([(key.clone(), inner)])));
+    Header::deserialize(&nested).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_odd_field_does_not_cost_the_rest() {
+        let line = br#"{"paritty":1,"team":"x","model":{"name":"m","n_layer":"many","n_embd":64},"settings":{"threads":-1,"kv":"f16","own":[1]},"prompt":5}"#;
+        let (header, problem) = Header::from_line(line).unwrap();
+        assert_eq!((header.paritty, &*header.team, &*header.model.name), (1, "x", "m"));
+        assert_eq!((header.model.n_layer, header.model.n_embd), (0, 64));
+        assert_eq!((header.settings.threads, header.settings.kv.as_deref()), (None, Some("f16")));
+        assert_eq!(header.settings.other["own"], serde_json::json!([1]));
+        assert_eq!(header.prompt, None);
+        assert!(problem.is_some());
+        assert_eq!(
+            Header::from_line(br#"{"paritty":1}"#),
+            Ok((Header { paritty: 1, ..Header::default() }, None))
+        );
+        assert!(Header::from_line(b"{\"paritty\":1,\"x\":NaN}").is_err());
+    }
+
+    #[test]
+    fn a_header_written_is_the_header_read() {
+        let mut header =
+            Header { paritty: 1, team: "t".into(), n_prompt: Some(3), n_total: Some(9), ..Header::default() };
+        header.settings.flash_attn = Some(false);
+        header.settings.other.insert("device".into(), "x".into());
+        let line = serde_json::to_vec(&header).unwrap();
+        assert_eq!(Header::from_line(&line), Ok((header, None)));
+    }
+
+    #[test]
+    fn a_sidecar_is_a_neighbour() {
+        let with = |name: &str| Header { sidecar: Some(name.into()), ..Header::default() }.sidecar_problem();
+        assert_eq!(with("run 1.bin"), None);
+        for name in ["", ".", "..", "/etc/passwd", "../x.bin", "a/b.bin", "a\\b", "C:x", "a\0"] {
+            assert!(with(name).is_some(), "{name}");
+        }
+        assert_eq!(Header::default().sidecar_problem(), None);
+    }
+}

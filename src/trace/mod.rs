@@ -2,16 +2,29 @@
 
 pub mod dtype;
 pub mod header;
+mod index;
+mod limits;
+mod read;
+mod record;
+mod scan;
+mod shape;
+mod sidecar;
+mod source;
 pub mod store;
 pub mod tail;
+mod values;
 pub mod write;
 
 pub use dtype::Dtype;
 pub use header::{Header, ModelInfo, Settings};
-pub use store::{Cell, Notes, Store, Tensor, Token};
+pub use store::{Cell, Notes, Progress, Store, Tensor, Token};
+pub use tail::{Follow, Liveness};
 pub use write::TraceWriter;
 
 use std::path::PathBuf;
+
+/// Version of the format that is read and written.
+pub const VERSION: u32 = 1;
 
 /// Why a trace could not be read or written. A single bad line is never an error: it is counted
 /// in [`Notes`].

@@ -1,0 +1,273 @@
+//! What a trace says, without its values: tokens and cells by position.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::limits::{MAX_FOREIGN, MAX_NAMES, MAX_NOTES, MAX_QUOTE};
+use super::record::{RawPlace, Record, TensorRecord};
+use super::sidecar::Sidecar;
+use super::store::{Cell, Notes, Place, Token};
+use super::{Dtype, Header};
+use crate::model::Checkpoint;
+
+/// Everything known about one position.
+#[derive(Debug, Default)]
+pub struct Column {
+    pub token: Option<Token>,
+    /// Whether the writer said that it is complete.
+    pub complete: bool,
+    /// In order of execution.
+    pub cells: Vec<(Checkpoint, Cell)>,
+}
+
+/// What one line changed beyond its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// A header was read; its sidecar has to be looked at.
+    Header,
+    /// The same, and everything recorded before it belongs to an earlier run.
+    NewRun,
+}
+
+/// The index of one run.
+#[derive(Debug, Default)]
+pub struct Index {
+    pub header: Option<Header>,
+    /// `team` of the first record that has one.
+    pub team: Option<String>,
+    pub columns: BTreeMap<u32, Column>,
+    pub ended: bool,
+    pub notes: Notes,
+    /// Positions with something new since the caller last emptied it.
+    pub changed: BTreeSet<u32>,
+    /// Whether any position was said to be complete: then the others are not.
+    says_complete: bool,
+    /// End of the sidecar bytes of cells whose bytes are not there yet.
+    waiting: BTreeMap<(u32, Checkpoint), u64>,
+    shapes: HashSet<Arc<[u32]>>,
+    names: HashMap<Box<str>, Option<Checkpoint>>,
+}
+
+impl Index {
+    /// Takes in one record of line `number`, which starts at byte `offset` of the text.
+    pub fn apply(&mut self, record: Record<'_>, number: u64, offset: u64, sidecar: &mut Sidecar) -> Effect {
+        match record {
+            Record::Header { header, problem } => {
+                let fresh = self.columns.is_empty() && self.notes.foreign.is_empty();
+                if !fresh {
+                    self.forget_run();
+                    self.notes.earlier_runs += 1;
+                }
+                if let Some(problem) = problem.or_else(|| header.sidecar_problem()) {
+                    self.note(number, problem);
+                }
+                self.header = Some(*header);
+                return if fresh { Effect::Header } else { Effect::NewRun };
+            }
+            Record::Token { position, id, piece, from_prompt, columns } => {
+                let from_prompt = from_prompt.unwrap_or_else(|| {
+                    self.header.as_ref().and_then(|h| h.n_prompt).is_none_or(|n| position < n)
+                });
+                self.column(position).token = Some(Token { id, piece, from_prompt, columns });
+            }
+            Record::Tensor(record) => self.tensor(&record, number, offset, sidecar),
+            Record::Complete(position) => {
+                if !self.says_complete {
+                    self.says_complete = true;
+                    self.changed.extend(self.columns.keys());
+                }
+                let column = self.column(position);
+                column.complete = true;
+                column.cells.shrink_to_fit();
+            }
+            Record::Rewind(position) => self.rewind(position),
+            Record::End => {
+                self.ended = true;
+                self.changed.extend(self.columns.iter().filter(|(_, c)| !c.complete).map(|(p, _)| p));
+            }
+        }
+        Effect::None
+    }
+
+    fn tensor(&mut self, record: &TensorRecord<'_>, number: u64, offset: u64, sidecar: &mut Sidecar) {
+        if self.team.is_none()
+            && let Some(team) = record.team
+        {
+            let inner = team.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\"")).unwrap_or(team);
+            self.team = Some(String::from_utf8_lossy(&inner[..inner.len().min(MAX_QUOTE)]).into_owned());
+        }
+        let place = match record.place {
+            RawPlace::Line(start, bytes) => {
+                Place::Text { offset: offset + start as u64, bytes: bytes as u32 }
+            }
+            RawPlace::Sidecar(offset) => {
+                if let Some(problem) = sidecar.refusal() {
+                    return self.skip(number, problem);
+                }
+                Place::Sidecar { offset }
+            }
+        };
+        let Some(checkpoint) = self.checkpoint(&record.name) else {
+            return self.foreign(&record.name);
+        };
+        let cell = Cell {
+            shape: self.shape(record.shape.axes()),
+            dtype: record.dtype,
+            line: number,
+            len: record.len,
+            place,
+        };
+        self.notes.partial += u64::from(cell.is_partial());
+
+        let key = (record.position, checkpoint);
+        self.waiting.remove(&key);
+        if let Some(end) = cell.sidecar_end()
+            && !sidecar.covers(end)
+        {
+            self.waiting.insert(key, end);
+        }
+        self.notes.waiting = self.waiting.len() as u64;
+
+        let cells = &mut self.column(record.position).cells;
+        // Traces are written in order of execution, so this is nearly always the end.
+        if cells.last().is_none_or(|(last, _)| *last < checkpoint) {
+            cells.push((checkpoint, cell));
+            return;
+        }
+        match cells.binary_search_by_key(&checkpoint, |(c, _)| *c) {
+            Ok(at) => {
+                let old = std::mem::replace(&mut cells[at].1, cell);
+                self.notes.duplicates += 1;
+                self.notes.partial -= u64::from(old.is_partial());
+            }
+            Err(at) => cells.insert(at, (checkpoint, cell)),
+        }
+    }
+
+    /// The column at `position`, which is marked as changed.
+    fn column(&mut self, position: u32) -> &mut Column {
+        // A later position may make the last one complete (see `is_complete`).
+        if let Some((&last, _)) = self.columns.last_key_value()
+            && last < position
+        {
+            self.changed.insert(last);
+        }
+        self.changed.insert(position);
+        self.columns.entry(position).or_default()
+    }
+
+    /// Whether nothing more is to come for `position`: the writer said so, or the trace has ended,
+    /// or the writer never says so and has begun a later position (unless both may come from one
+    /// batch).
+    pub fn is_complete(&self, position: u32) -> bool {
+        let Some(column) = self.columns.get(&position) else { return false };
+        let alone = || column.token.as_ref().and_then(|t| t.columns).is_none_or(|n| n <= 1);
+        let later = || self.columns.last_key_value().is_some_and(|(&last, _)| last > position);
+        self.ended || column.complete || (!self.says_complete && later() && alone())
+    }
+
+    /// The entry of one cell.
+    pub fn cell(&self, position: u32, checkpoint: Checkpoint) -> Option<&Cell> {
+        let cells = &self.columns.get(&position)?.cells;
+        let at = cells.binary_search_by_key(&checkpoint, |(c, _)| *c).ok()?;
+        Some(&cells[at].1)
+    }
+
+    fn rewind(&mut self, position: u32) {
+        for (position, column) in self.columns.split_off(&position) {
+            self.changed.insert(position);
+            for (checkpoint, cell) in column.cells {
+                self.waiting.remove(&(position, checkpoint));
+                self.notes.partial -= u64::from(cell.is_partial());
+            }
+        }
+        self.notes.waiting = self.waiting.len() as u64;
+        self.ended = false;
+    }
+
+    /// Looks which waiting cells have their bytes now.
+    pub fn settle_waiting(&mut self, sidecar: &Sidecar) {
+        let length = sidecar.length();
+        let changed = &mut self.changed;
+        self.waiting.retain(|(position, _), end| {
+            if *end <= length {
+                changed.insert(*position);
+            }
+            *end > length
+        });
+        self.notes.waiting = self.waiting.len() as u64;
+    }
+
+    /// Whether cells wait for sidecar bytes.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Voids what was recorded; what was odd about lines stays, because their numbers still hold.
+    fn forget_run(&mut self) {
+        let notes = std::mem::take(&mut self.notes);
+        let names = std::mem::take(&mut self.names);
+        *self = Self {
+            notes: Notes {
+                skipped: notes.skipped,
+                skipped_count: notes.skipped_count,
+                restarts: notes.restarts,
+                earlier_runs: notes.earlier_runs,
+                ..Notes::default()
+            },
+            names,
+            ..Self::default()
+        };
+    }
+
+    /// Counts a line that is no record, and keeps the reason.
+    pub fn skip(&mut self, number: u64, reason: impl Into<String>) {
+        self.notes.skipped_count += 1;
+        self.note(number, reason);
+    }
+
+    fn note(&mut self, number: u64, reason: impl Into<String>) {
+        if self.notes.skipped.len() < MAX_NOTES {
+            self.notes.skipped.push((number, reason.into()));
+        }
+    }
+
+    fn foreign(&mut self, name: &str) {
+        let short: String = name.chars().take(MAX_QUOTE).collect();
+        let foreign = &mut self.notes.foreign;
+        let room = foreign.len() < MAX_FOREIGN || foreign.contains_key(&short);
+        *foreign.entry(if room { short } else { "(further names)".to_owned() }).or_default() += 1;
+    }
+
+    fn checkpoint(&mut self, name: &str) -> Option<Checkpoint> {
+        if let Some(known) = self.names.get(name) {
+            return *known;
+        }
+        let checkpoint = name.parse().ok();
+        if self.names.len() < MAX_NAMES && name.len() <= MAX_QUOTE {
+            self.names.insert(name.into(), checkpoint);
+        }
+        checkpoint
+    }
+
+    fn shape(&mut self, axes: &[u32]) -> Arc<[u32]> {
+        if let Some(known) = self.shapes.get(axes) {
+            return Arc::clone(known);
+        }
+        let shape: Arc<[u32]> = axes.into();
+        self.shapes.insert(Arc::clone(&shape));
+        shape
+    }
+}
+
+impl Cell {
+    /// End of its bytes in the sidecar, if its values are there.
+    fn sidecar_end(&self) -> Option<u64> {
+        match self.place {
+            Place::Sidecar { offset } => Some(offset + u64::from(self.len) * Dtype::size(self.dtype) as u64),
+            Place::Text { .. } => None,
+        }
+    }
+}
