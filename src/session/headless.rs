@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::compare::Verdict;
+use crate::model::Checkpoint;
+
 use super::{Command, RunState, Session, SessionError, Snapshot, SourceState};
 
 /// How far a headless session goes.
@@ -45,6 +48,31 @@ pub fn run(
             return Err(gone());
         }
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Puts the cursor on a cell and waits until its values are read.
+pub fn focus(session: &Session, position: u32, checkpoint: Checkpoint) -> Result<Arc<Snapshot>, SessionError> {
+    let mut link = session.link();
+    link.commands.blocking_send(Command::Focus { position, checkpoint }).map_err(|_| gone())?;
+    loop {
+        let snapshot = Arc::clone(&link.snapshots.borrow_and_update());
+        if snapshot.focus.as_ref().is_some_and(|f| (f.position, f.checkpoint) == (position, checkpoint)) {
+            return Ok(snapshot);
+        }
+        if link.snapshots.has_changed().is_err() {
+            return Err(gone());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The cell that matters most: where the runs part, else the worst, else the newest logits.
+pub fn point_of_interest(snapshot: &Snapshot) -> Option<(u32, Checkpoint)> {
+    match &*snapshot.verdict {
+        Verdict::Diverged { first, .. } => Some((first.position, first.checkpoint)),
+        Verdict::WithinNoise { worst: Some((position, checkpoint, _)), .. } => Some((*position, *checkpoint)),
+        _ => snapshot.columns.last().map(|c| (c.position, Checkpoint::LOGITS)),
     }
 }
 

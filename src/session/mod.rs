@@ -4,6 +4,7 @@
 mod child;
 mod config;
 mod driver;
+pub mod facts;
 pub mod headless;
 pub mod link;
 mod plan;
