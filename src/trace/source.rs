@@ -143,7 +143,7 @@ impl Source {
     pub fn refresh(&mut self) -> Result<Found, TraceError> {
         let there = match fs::metadata(&self.path) {
             Ok(metadata) => Some(identity(&metadata)),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+            Err(e) if is_absence(&e) => None,
             Err(e) => return Err(self.io(e)),
         };
         let known = self.file.as_ref().map(|(_, id)| *id);
@@ -158,8 +158,8 @@ impl Source {
                     self.file = Some((file, identity(&metadata)));
                 }
                 // Gone between the two calls: the next look will tell.
-                Err(e) if e.kind() == ErrorKind::NotFound => {}
-                Err(e) => return Err(self.open_error(e)),
+                Err(e) if is_absence(&e) => {}
+                Err(e) => return Err(open_error(&self.path, e)),
             }
         }
         let Some((file, _)) = &self.file else { return Ok(Found::Absent) };
@@ -267,12 +267,26 @@ impl Source {
     fn io(&self, source: io::Error) -> TraceError {
         TraceError::Io { path: self.path.clone(), source }
     }
+}
 
-    fn open_error(&self, error: io::Error) -> TraceError {
-        if error.kind() == ErrorKind::InvalidInput {
-            TraceError::NotATrace { path: self.path.clone(), problem: error.to_string() }
-        } else {
-            self.io(error)
-        }
+/// Fails when there is something at `path` that can never be read as a trace; a path to nothing is
+/// fine.
+pub fn probe(path: &Path) -> Result<(), TraceError> {
+    match open_regular(path) {
+        Err(e) if !is_absence(&e) => Err(open_error(path, e)),
+        _ => Ok(()),
+    }
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn open_error(path: &Path, error: io::Error) -> TraceError {
+    let path = path.to_owned();
+    if error.kind() == ErrorKind::InvalidInput {
+        TraceError::NotATrace { path, problem: error.to_string() }
+    } else {
+        TraceError::Io { path, source: error }
     }
 }

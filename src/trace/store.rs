@@ -262,6 +262,11 @@ impl Store {
         self.source.offset()
     }
 
+    /// Bytes of text read and of sidecar there: grows while a writer is at work.
+    pub(super) fn extent(&self) -> u64 {
+        self.source.offset() + self.sidecar.length()
+    }
+
     /// The header, if the trace has one.
     pub fn header(&self) -> Option<&Header> {
         self.index.header.as_ref()
