@@ -77,8 +77,9 @@ fn by_bits(class: &HeapPointer, sample: &Sample<'_>) -> Option<Finding> {
     Some(finding)
 }
 
-/// A value this many times smaller or larger than the row's others is no value of that row.
-const IMPLAUSIBLE: f32 = 200.0;
+/// A value this many times smaller than the row's smallest or larger than its largest is no value
+/// of that row.
+const IMPLAUSIBLE: f64 = 50.0;
 
 /// As six decimals: exact zeros where the upper halves would be, and nowhere else.
 fn by_text(class: &HeapPointer, sample: &Sample<'_>) -> Option<Finding> {
@@ -101,7 +102,9 @@ fn by_text(class: &HeapPointer, sample: &Sample<'_>) -> Option<Finding> {
     if rest.len() < 4 || rms == 0.0 {
         return None;
     }
-    let odd = |x: f32| !(rms / IMPLAUSIBLE..=rms * IMPLAUSIBLE).contains(&x.abs());
+    // Against the row's own spread, so that heavy tails excuse themselves.
+    let (least, most) = rest.iter().fold((f64::MAX, 0.0_f64), |(l, m), x| (l.min(x.abs()), m.max(x.abs())));
+    let odd = |x: f32| !(least / IMPLAUSIBLE..=most * IMPLAUSIBLE).contains(&f64::from(x.abs()));
     let lows: Vec<f32> = (0..2).filter(|&i| linked[i]).map(|i| values[LINKS[i]]).collect();
     // Two lows of zero are four zeros in front: tokens that are never predicted look like that.
     if lows.iter().all(|&x| x == 0.0) {
