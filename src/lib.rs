@@ -10,6 +10,7 @@ pub mod gguf;
 pub mod llama_cpp;
 pub mod model;
 pub mod palette;
+pub mod plot;
 pub mod session;
 pub mod text;
 pub mod trace;

@@ -1,0 +1,232 @@
+//! From a session's snapshot to the plain data of each picture.
+
+use std::collections::HashMap;
+
+use super::growth::{GrowthData, GrowthPoint};
+use super::heatmap::HeatmapData;
+use super::map::{MapCell, MapData, MapRow, Mark};
+use super::tokens::{TokenChip, TokensData};
+use super::topk::{TopKData, TopRow};
+use super::{Cursor, Scene};
+use crate::compare::{CellState, Column, Divergence, Severity, TopEntry, Verdict};
+use crate::model::Checkpoint;
+use crate::model::checkpoint::Phase;
+use crate::palette::Shade;
+use crate::session::{Focus, Snapshot};
+use crate::wording::times;
+
+/// The first divergence, if there is one.
+fn divergence(snapshot: &Snapshot) -> Option<&Divergence> {
+    match snapshot.verdict.as_ref() {
+        Verdict::Diverged { first, .. } => Some(first),
+        _ => None,
+    }
+}
+
+fn mark_label(first: &Divergence) -> String {
+    format!(
+        "first divergence: position {}, {}, {} noise",
+        first.position,
+        first.checkpoint,
+        times(first.severity)
+    )
+}
+
+fn column_of(snapshot: &Snapshot, position: u32) -> Option<usize> {
+    snapshot.columns.binary_search_by_key(&position, |c| c.position).ok()
+}
+
+/// The focused cell's values, if they are those of the cursor.
+pub fn focus<'a>(scene: &Scene<'a>) -> Option<&'a Focus> {
+    let Cursor { position, checkpoint } = scene.cursor;
+    scene.snapshot.focus.as_deref().filter(|f| f.position == position && f.checkpoint == checkpoint)
+}
+
+/// A map whose rows are groups of checkpoints; `row_of` gives the group, the uppermost row first.
+fn fold(
+    snapshot: &Snapshot,
+    cursor: Cursor,
+    row_title: &str,
+    labels: Vec<String>,
+    row_of: impl Fn(Checkpoint) -> Option<usize>,
+) -> MapData {
+    let width = snapshot.columns.len();
+    let mut rows: Vec<MapRow> =
+        labels.into_iter().map(|label| MapRow { label, cells: vec![MapCell::default(); width] }).collect();
+    let mut worst: HashMap<(usize, usize), Checkpoint> = HashMap::new();
+    for (index, column) in snapshot.columns.iter().enumerate() {
+        for cell in &column.cells {
+            let Some(row) = row_of(cell.checkpoint) else { continue };
+            let Some(target) = rows.get_mut(row).and_then(|r| r.cells.get_mut(index)) else { continue };
+            let shade = Shade::of(&cell.state);
+            // Of equals the first in order of execution stands for the group: errors spread.
+            if shade > target.shade {
+                target.shade = shade;
+                worst.insert((row, index), cell.checkpoint);
+            }
+            if let CellState::Compared { severity, .. } = cell.state
+                && target.severity.is_none_or(|s| !(severity.0 <= s.0))
+            {
+                target.severity = Some(severity);
+            }
+        }
+    }
+    for ((row, column), checkpoint) in worst {
+        rows[row].cells[column].worst = checkpoint.to_string();
+    }
+    let place = |position: u32, checkpoint: Checkpoint| {
+        Some((column_of(snapshot, position)?, row_of(checkpoint).filter(|r| *r < rows.len())?))
+    };
+    let mark = divergence(snapshot).and_then(|first| {
+        let (column, row) = place(first.position, first.checkpoint)?;
+        Some(Mark { column, row, label: mark_label(first) })
+    });
+    MapData {
+        row_title: row_title.to_owned(),
+        positions: snapshot.columns.iter().map(|c| c.position).collect(),
+        cursor: place(cursor.position, cursor.checkpoint),
+        mark,
+        rows,
+    }
+}
+
+fn group(checkpoint: Checkpoint) -> (Phase, usize) {
+    (checkpoint.site().phase(), checkpoint.layer_index().unwrap_or(0))
+}
+
+/// The parity map: a row a layer, outputs above, inputs below.
+pub fn map(scene: &Scene<'_>) -> MapData {
+    let mut groups: Vec<(Phase, usize)> = scene.snapshot.rows.iter().map(|c| group(*c)).collect();
+    groups.dedup();
+    groups.reverse();
+    let labels = groups
+        .iter()
+        .map(|(phase, layer)| match phase {
+            Phase::Input => "in".to_owned(),
+            Phase::Layer => format!("l {layer}"),
+            Phase::Output => "out".to_owned(),
+        })
+        .collect();
+    let index: HashMap<_, _> = groups.iter().enumerate().map(|(i, g)| (*g, i)).collect();
+    fold(scene.snapshot, scene.cursor, "layer", labels, |c| index.get(&group(c)).copied())
+}
+
+/// The checkpoints of the cursor's layer (or of the inputs, or the outputs), the last one above.
+pub fn layer(scene: &Scene<'_>) -> MapData {
+    let here = group(scene.cursor.checkpoint);
+    let mut chosen: Vec<Checkpoint> =
+        scene.snapshot.rows.iter().copied().filter(|c| group(*c) == here).collect();
+    chosen.reverse();
+    let labels = chosen.iter().map(|c| c.site().name().to_owned()).collect();
+    let index: HashMap<_, _> = chosen.iter().enumerate().map(|(i, c)| (*c, i)).collect();
+    fold(scene.snapshot, scene.cursor, "checkpoint", labels, |c| index.get(&c).copied())
+}
+
+/// Name of the group that [`layer`] shows.
+pub fn layer_name(checkpoint: Checkpoint) -> String {
+    match group(checkpoint) {
+        (Phase::Input, _) => "inputs".to_owned(),
+        (Phase::Layer, layer) => format!("layer {layer}"),
+        (Phase::Output, _) => "outputs".to_owned(),
+    }
+}
+
+/// The values under the cursor.
+pub fn heatmap<'a>(scene: &Scene<'a>) -> HeatmapData<'a> {
+    focus(scene)
+        .map(|f| HeatmapData { reference: f.reference.as_ref(), candidate: f.candidate.as_ref() })
+        .unwrap_or_default()
+}
+
+/// The most likely tokens at the cursor's position.
+pub fn top(scene: &Scene<'_>) -> TopKData {
+    let Some(focus) = scene.snapshot.focus.as_deref().filter(|f| f.position == scene.cursor.position) else {
+        return TopKData::default();
+    };
+    let pieces: HashMap<u32, &str> = focus.pieces.iter().map(|(id, text)| (*id, text.as_str())).collect();
+    let rows = |entries: &[TopEntry]| {
+        entries
+            .iter()
+            .map(|e| TopRow {
+                token: e.token,
+                text: crate::text::safe(pieces.get(&e.token).copied().unwrap_or_default()).into_owned(),
+                logit: e.logit,
+                probability: e.probability,
+                other_rank: e.other_rank,
+            })
+            .collect()
+    };
+    TopKData { reference: rows(&focus.top.reference), candidate: rows(&focus.top.candidate) }
+}
+
+fn worst_shade(column: &Column) -> Shade {
+    column.cells.iter().map(|c| Shade::of(&c.state)).max().unwrap_or_default()
+}
+
+/// The tokens with their flags.
+pub fn tokens(scene: &Scene<'_>) -> TokensData {
+    let snapshot = scene.snapshot;
+    let tokens: Vec<TokenChip> = snapshot
+        .tokens
+        .iter()
+        .map(|t| {
+            let column = column_of(snapshot, t.position).map(|i| &snapshot.columns[i]);
+            let mut chip = TokenChip {
+                position: t.position,
+                id: t.id,
+                text: crate::text::safe(&t.text).into_owned(),
+                from_prompt: t.from_prompt,
+                shade: column.map_or(Shade::Empty, |c| worst_shade(c)),
+                ..TokenChip::default()
+            };
+            let found =
+                column.into_iter().flat_map(|c| c.garbage_reference.iter().chain(&c.garbage_candidate));
+            for finding in found {
+                if !chip.flags.contains(finding.glyph) {
+                    chip.flags.push(finding.glyph);
+                }
+                if !chip.classes.contains(&finding.class) {
+                    chip.classes.push(finding.class);
+                }
+            }
+            chip
+        })
+        .collect();
+    let cursor = tokens.iter().position(|t| t.position == scene.cursor.position);
+    TokensData { tokens, cursor }
+}
+
+/// The error of each checkpoint at the cursor's position, and the worst of all positions.
+pub fn growth(scene: &Scene<'_>) -> GrowthData {
+    let snapshot = scene.snapshot;
+    let figures = |state: &CellState| match state {
+        CellState::Compared { metrics, severity, .. } => Some((metrics.nmse, *severity)),
+        _ => None,
+    };
+    let mut worst: HashMap<Checkpoint, (f64, Severity)> = HashMap::new();
+    for cell in snapshot.columns.iter().flat_map(|c| &c.cells) {
+        if let Some(new) = figures(&cell.state) {
+            let entry = worst.entry(cell.checkpoint).or_insert(new);
+            // Written so that NaN wins and stays.
+            if !(new.0 <= entry.0 || entry.0.is_nan()) {
+                *entry = new;
+            }
+        }
+    }
+    let column = column_of(snapshot, scene.cursor.position).map(|i| &snapshot.columns[i]);
+    let points = snapshot
+        .rows
+        .iter()
+        .map(|c| GrowthPoint {
+            label: c.to_string(),
+            layer: c.layer_index(),
+            here: column.and_then(|col| col.cell(*c)).and_then(|cell| figures(&cell.state)),
+            worst: worst.get(c).copied(),
+        })
+        .collect();
+    let mark = divergence(snapshot).and_then(|first| {
+        let index = snapshot.rows.iter().position(|c| *c == first.checkpoint)?;
+        Some((index, mark_label(first)))
+    });
+    GrowthData { position: scene.cursor.position, points, mark }
+}

@@ -1,0 +1,110 @@
+//! From a drawing to a file: PNG, SVG or CSV, complete or not at all.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use image::ImageEncoder as _;
+
+use super::canvas::Canvas;
+use super::{PlotError, Scene, Style, ViewInfo};
+
+/// Sides of a picture in pixels: below nothing can be read, above it would not fit in memory.
+const SIDES: std::ops::RangeInclusive<u32> = 64..=16_384;
+/// Pixels of a picture at most: 192 MB of memory.
+const MAX_PIXELS: u64 = 1 << 26;
+
+/// What a file's extension asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A bitmap.
+    Png,
+    /// A drawing.
+    Svg,
+    /// The data behind the picture.
+    Csv,
+}
+
+impl Format {
+    /// By the file's extension, upper or lower case.
+    pub fn of(path: &Path) -> Result<Self, PlotError> {
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        match extension.as_str() {
+            "png" => Ok(Self::Png),
+            "svg" => Ok(Self::Svg),
+            "csv" => Ok(Self::Csv),
+            _ => Err(PlotError::Extension { path: path.to_owned() }),
+        }
+    }
+}
+
+/// The bytes of a picture.
+pub fn encode(
+    info: &ViewInfo,
+    scene: &Scene<'_>,
+    format: Format,
+    size: (u32, u32),
+    style: &Style,
+) -> Result<Vec<u8>, PlotError> {
+    if !SIDES.contains(&size.0)
+        || !SIDES.contains(&size.1)
+        || u64::from(size.0) * u64::from(size.1) > MAX_PIXELS
+    {
+        return Err(PlotError::Size { width: size.0, height: size.1 });
+    }
+    let draw = |canvas: &mut Canvas<'_>| {
+        let area = canvas.area();
+        canvas.fill(area, style.roles().ground);
+        (info.draw)(scene, canvas, area, style);
+    };
+    let failed = |problem: String| PlotError::Draw { view: info.id, problem };
+    match format {
+        Format::Csv => Ok((info.data)(scene).into_bytes()),
+        Format::Svg => {
+            let mut text = String::new();
+            let mut canvas = Canvas::svg(&mut text, size);
+            draw(&mut canvas);
+            canvas.finish().map_err(failed)?;
+            Ok(dress(&text, info.title).into_bytes())
+        }
+        Format::Png => {
+            let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
+            let mut canvas =
+                Canvas::bitmap(&mut pixels, size).ok_or_else(|| failed("no bitmap".to_owned()))?;
+            draw(&mut canvas);
+            canvas.finish().map_err(failed)?;
+            let mut bytes = Vec::new();
+            image::codecs::png::PngEncoder::new(&mut bytes)
+                .write_image(&pixels, size.0, size.1, image::ColorType::Rgb8)
+                .map_err(|e| failed(e.to_string()))?;
+            Ok(bytes)
+        }
+    }
+}
+
+/// Gives the drawing a title for screen readers, and sharp edges to rectangles so that neighbours
+/// show no seam when the drawing is scaled.
+fn dress(svg: &str, title: &str) -> String {
+    let Some((head, body)) = svg.split_once('>') else { return svg.to_owned() };
+    format!(
+        "{head}>\n<title>paritty: {title}</title>\n<style>rect{{shape-rendering:crispEdges}}</style>{body}"
+    )
+}
+
+/// Writes `bytes` to `path`: beside it first, then by renaming, so that nobody sees half a file.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), PlotError> {
+    let failed = |source| PlotError::Write { path: path.to_owned(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".paritty-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // As any new file: what the user's mask leaves.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! The table of pictures: one line each, and how each is composed.
+
+use super::canvas::{Area, Canvas};
+use super::font::fit;
+use super::style::Style;
+use super::tokens::TokensData;
+use super::verdict::{self, tone_color};
+use super::{Scene, adapt};
+use crate::session::{SideStatus, snapshot::RunState};
+use crate::text::safe;
+use crate::wording;
+
+type Draw = fn(&Scene<'_>, &mut Canvas<'_>, Area, &Style);
+type Data = fn(&Scene<'_>) -> String;
+
+/// What is known about a picture.
+#[derive(Debug)]
+pub struct ViewInfo {
+    /// The picture.
+    pub view: View,
+    /// Name in commands and file names.
+    pub id: &'static str,
+    /// Title.
+    pub title: &'static str,
+    /// What it shows: a sentence.
+    pub description: &'static str,
+    /// Size in pixels if none is asked for.
+    pub size: (u32, u32),
+    /// Text that must fit: columns and lines.
+    pub text: (u32, u32),
+    pub(super) draw: Draw,
+    pub(super) data: Data,
+}
+
+macro_rules! views {
+    ($($view:ident, $id:literal, $title:literal, $description:literal, $size:expr, $text:expr, $draw:expr, $data:expr;)*) => {
+        /// A picture.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs, reason = "each variant is described by its row in VIEWS")]
+        pub enum View { $($view),* }
+
+        /// Every picture.
+        pub static VIEWS: &[ViewInfo] = &[$(ViewInfo {
+            view: View::$view,
+            id: $id,
+            title: $title,
+            description: $description,
+            size: $size,
+            text: $text,
+            draw: $draw,
+            data: $data,
+        }),*];
+    };
+}
+
+views! {
+    Screen, "screen", "overview", "every pane at once: tokens, parity map, values, logits, verdict", (1600, 1000), (164, 50), screen, |s| adapt::map(s).csv();
+    Map, "map", "parity map", "severity of every layer at every position", (1200, 720), (126, 32), map, |s| adapt::map(s).csv();
+    Layer, "layer", "checkpoints of a layer", "severity of every checkpoint of one layer at every position", (1200, 720), (126, 32), layer, |s| adapt::layer(s).csv();
+    Heatmaps, "heatmaps", "values side by side", "reference, candidate and difference of one tensor on one scale", (1400, 720), (140, 32), heatmaps, |s| adapt::heatmap(s).csv();
+    Logits, "logits", "most likely tokens", "the most likely tokens of both sides with probabilities and rank changes", (1100, 560), (112, 26), logits, |s| adapt::top(s).csv();
+    Tokens, "tokens", "tokens and verdict", "the token strip with flags, and the verdict with its evidence", (1200, 640), (118, 28), tokens, |s| adapt::tokens(s).csv();
+    Growth, "growth", "error over depth", "normalised squared error of every checkpoint in order of execution", (1200, 640), (126, 28), growth, |s| adapt::growth(s).csv();
+}
+
+impl View {
+    /// The picture's row in [`VIEWS`].
+    pub fn info(self) -> &'static ViewInfo {
+        &VIEWS[self as usize]
+    }
+
+    /// The picture of this id.
+    pub fn from_id(id: &str) -> Option<Self> {
+        VIEWS.iter().find(|v| v.id == id).map(|v| v.view)
+    }
+}
+
+/// Title, model, both sides and the verdict's headline; returns what is left.
+fn header(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, title: &str, style: &Style) -> Area {
+    let roles = style.roles();
+    let unit = style.unit();
+    let area = area.inset(unit * 2, unit * 3 / 2);
+    let ink = style.title(roles.text);
+    let title = fit(title, ink.face.columns_in(area.w));
+    canvas.text(area.x, area.y, &title, ink);
+    let room = style.normal.columns_in(area.w - ink.face.width(&title) - 3 * unit);
+    let model = fit(&safe(&scene.snapshot.model), room);
+    let y = area.y + (style.large.line() - style.normal.line());
+    canvas.text_right(area.right(), y, &model, style.ink(roles.dim));
+    let mut y = area.y + style.large.line() + unit / 4;
+    sides(scene, canvas, Area::new(area.x, y, area.w, style.small.line()), style);
+    y += style.small.line() + unit / 2;
+    let headline = wording::headline(&scene.snapshot.verdict);
+    let text = fit(&headline.text, style.normal.columns_in(area.w));
+    canvas.text(area.x, y, &text, style.ink(tone_color(headline.tone, style)));
+    area.split_top(y + style.normal.line() + unit - area.y).1
+}
+
+/// Both sides' states in one line.
+fn sides(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let roles = style.roles();
+    let advance = style.small.advance();
+    let mut x = area.x;
+    let parts = [
+        ("reference", &scene.snapshot.reference, roles.reference),
+        ("candidate", &scene.snapshot.candidate, roles.candidate),
+    ];
+    for (name, side, color) in parts {
+        let remark = side.remark.as_deref().map_or(String::new(), |r| format!(", {}", safe(r)));
+        let pieces = [
+            (name.to_owned(), color),
+            (format!("{}{remark}", wording::engine(side)), roles.text),
+            ("●".to_owned(), tone_color(wording::state_tone(&side.state), style)),
+            (wording::state(side), roles.dim),
+        ];
+        for (text, color) in pieces {
+            let text = fit(&text, style.small.columns_in(area.right() - x));
+            canvas.text(x, area.y, &text, style.label(color));
+            x += style.small.width(&text) + advance;
+        }
+        x += advance * 3;
+    }
+}
+
+fn framed(
+    scene: &Scene<'_>,
+    canvas: &mut Canvas<'_>,
+    area: Area,
+    style: &Style,
+    (title, pane, note): (&str, &str, &str),
+) -> Area {
+    let rest = header(scene, canvas, area, title, style);
+    style.pane(canvas, rest, pane, note)
+}
+
+const MAP_PANE: &str = "layer × position, worst severity";
+
+fn map(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let data = adapt::map(scene);
+    let note = format!("{} rows, {} positions", data.rows.len(), data.positions.len());
+    let body = framed(scene, canvas, area, style, ("parity map", MAP_PANE, &note));
+    data.draw(canvas, body, style, true);
+}
+
+fn layer(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let name = adapt::layer_name(scene.cursor.checkpoint);
+    let title = format!("checkpoints of {name}");
+    let body = framed(
+        scene,
+        canvas,
+        area,
+        style,
+        (&title, "checkpoint × position, severity", "executed from below upwards"),
+    );
+    adapt::layer(scene).draw(canvas, body, style, true);
+}
+
+fn cell_title(scene: &Scene<'_>) -> String {
+    wording::place(scene.cursor.position, scene.cursor.checkpoint)
+}
+
+fn cell_lines(scene: &Scene<'_>) -> String {
+    let figures = adapt::focus(scene).and_then(|f| f.metrics.as_ref().map(|m| wording::cell(m, f.severity)));
+    figures.map_or(String::new(), |f| f.join(" · "))
+}
+
+fn heatmaps(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let meaning = scene.cursor.checkpoint.site().info().meaning;
+    let title = format!("values at {}", cell_title(scene));
+    let body = framed(scene, canvas, area, style, (&title, meaning, ""));
+    draw_values(scene, canvas, body, style, true);
+}
+
+fn draw_values(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style, legend: bool) {
+    if adapt::focus(scene).is_none() {
+        style.nothing(canvas, area, "the values of this cell were not read");
+        return;
+    }
+    let (line, rest) = area.split_top(style.normal.line() + style.unit() / 2);
+    let text = fit(&cell_lines(scene), style.normal.columns_in(line.w));
+    let beyond = adapt::focus(scene).and_then(|f| f.severity).is_some_and(|s| s.is_beyond_noise());
+    let roles = style.roles();
+    canvas.text(line.x, line.y, &text, style.ink(if beyond { roles.bad } else { roles.good }));
+    adapt::heatmap(scene).draw(canvas, rest, style, legend);
+}
+
+fn logit_note(scene: &Scene<'_>) -> String {
+    let focus = scene.snapshot.focus.as_deref().filter(|f| f.position == scene.cursor.position);
+    focus.and_then(|f| f.logits).map_or(String::new(), |m| wording::logits(&m).join(" · "))
+}
+
+fn logits(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let title = format!("most likely tokens after position {}", scene.cursor.position);
+    let body = framed(scene, canvas, area, style, (&title, "probability", &logit_note(scene)));
+    adapt::top(scene).draw(canvas, body, style);
+}
+
+fn tokens(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let rest = header(scene, canvas, area, "tokens and verdict", style);
+    let data = adapt::tokens(scene);
+    let (strip, lower) = rest.split_top(rest.h * 3 / 5);
+    let note = format!("{} tokens; the bar is the worst severity at the position", data.tokens.len());
+    let inside = style.pane(canvas, strip, "tokens", &note);
+    data.draw(canvas, inside, style);
+    let (_, lower) = lower.split_top(style.unit());
+    let inside = style.pane(canvas, lower, "verdict", "");
+    verdict::draw(canvas, inside, &wording::verdict(&scene.snapshot.verdict), style);
+}
+
+fn growth(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let note = "nmse = Σ(candidate − reference)² / Σ reference²";
+    let body = framed(scene, canvas, area, style, ("error over depth", "error of every checkpoint", note));
+    adapt::growth(scene).draw(canvas, body, style);
+}
+
+fn run_state(run: RunState) -> &'static str {
+    match run {
+        RunState::Paused => "paused",
+        RunState::Running => "running",
+        RunState::Finished => "finished",
+        RunState::Static => "two traces",
+    }
+}
+
+fn side_text(name: &str, side: &SideStatus) -> String {
+    let remark = side.remark.as_deref().map_or(String::new(), |r| format!(", {}", safe(r)));
+    format!("{name} {}{remark}", wording::engine(side))
+}
+
+/// The overview: title line, tokens, then map and logits beside values and verdict.
+fn screen(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let roles = style.roles();
+    let unit = style.unit();
+    let snapshot = scene.snapshot;
+    let area = area.inset(unit, unit);
+    let (title, rest) = area.split_top(style.large.line() + unit / 2);
+    let brand = "paritty";
+    canvas.text(title.x, title.y, brand, style.title(roles.accent));
+    let mut x = title.x + style.large.width(brand) + 2 * unit;
+    let y = title.y + (style.large.line() - style.normal.line()) - 1;
+    let step = format!("step {}, {}", snapshot.step, run_state(snapshot.run));
+    let end = title.right() - style.normal.width(&step) - 2 * unit;
+    let share = |x: i32, of: i32| style.normal.columns_in(((end - x) / of).max(0));
+    let model = fit(&safe(&snapshot.model), share(x, 4));
+    canvas.text(x, y, &model, style.ink(roles.text).bold());
+    x += style.normal.width(&model) + 2 * unit;
+    for (i, (name, side)) in
+        [("reference", &snapshot.reference), ("candidate", &snapshot.candidate)].into_iter().enumerate()
+    {
+        let room = share(x, 2 - i as i32);
+        let state = wording::state(side);
+        let text = fit(&side_text(name, side), room.saturating_sub(state.chars().count() + 5).max(12));
+        canvas.text(x, y, &text, style.ink(if i == 0 { roles.reference } else { roles.candidate }));
+        x += style.normal.width(&text) + unit;
+        canvas.text(x, y, "●", style.ink(tone_color(wording::state_tone(&side.state), style)));
+        x += 2 * unit;
+        let state = fit(&state, style.normal.columns_in(end - x));
+        canvas.text(x, y, &state, style.ink(roles.dim));
+        x += style.normal.width(&state) + 3 * unit;
+    }
+    canvas.text_right(title.right(), y, &step, style.ink(roles.dim));
+
+    let gap = unit;
+    let strip_h = TokensData::line_height(style) * 2 + style.normal.line() + unit * 3;
+    let (strip, rest) = rest.split_top(strip_h.min(rest.h / 4));
+    let data = adapt::tokens(scene);
+    let note = format!("{} tokens", data.tokens.len());
+    let inside = style.pane(canvas, strip, "tokens", &note);
+    data.draw(canvas, inside, style);
+
+    let (_, rest) = rest.split_top(gap);
+    let (left, right) = rest.split_left(rest.w * 52 / 100);
+    let right = Area::new(right.x + gap, right.y, right.w - gap, right.h);
+    let (map_area, logit_area) = left.split_top(left.h * 61 / 100);
+    let inside = style.pane(canvas, map_area, "parity map", "layer × position, worst severity");
+    adapt::map(scene).draw(canvas, inside, style, true);
+    let (_, logit_area) = logit_area.split_top(gap);
+    let inside = style.pane(canvas, logit_area, "logits, top k", &logit_note(scene));
+    adapt::top(scene).draw(canvas, inside, style);
+
+    let (values, verdict_area) = right.split_top(right.h * 61 / 100);
+    let inside = style.pane(canvas, values, &cell_title(scene), "");
+    draw_values(scene, canvas, inside, style, true);
+    let (_, verdict_area) = verdict_area.split_top(gap);
+    let inside = style.pane(canvas, verdict_area, "verdict", "");
+    verdict::draw(canvas, inside, &wording::verdict(&snapshot.verdict), style);
+}
