@@ -1,6 +1,6 @@
 //! `paritty trace`: runs an engine without a screen and writes what it computes.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub struct TraceArgs {
     /// Write only the first N values of each record, as text, without a sidecar
     #[arg(long, value_name = "N", env = "ORCH_LOG_VALUES")]
     values: Option<usize>,
-    /// Threads that compute [default: all]
+    /// Threads that compute [default: half of the cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Compute the prompt in batches instead of token by token
@@ -177,10 +177,7 @@ impl TraceArgs {
         let to_stdout = self.output == Path::new("-");
         Ok(match (to_stdout, self.values) {
             (true, values) => TraceWriter::text(Box::new(io::stdout()), header, values)?,
-            (false, Some(_)) => {
-                let file = File::create(&self.output).with_context(|| self.output.display().to_string())?;
-                TraceWriter::text(Box::new(file), header, self.values)?
-            }
+            (false, Some(_)) => TraceWriter::create_text(&self.output, header, self.values)?,
             (false, None) => TraceWriter::create(&self.output, header)?,
         })
     }
@@ -223,7 +220,7 @@ impl TraceArgs {
         writer.end()?;
         bar.finish_and_clear();
         let summary = format!(
-            "{position} positions ({} of the prompt, {} generated) in {seconds:.1} s, {:.1} tokens/s",
+            "recorded {} of the prompt's tokens and {} generated in {seconds:.1} s, {:.1} tokens/s",
             prompt.len(),
             position - prompt.len(),
             position as f64 / seconds.max(1e-9)
@@ -247,7 +244,7 @@ impl TraceArgs {
             context: ContextSettings {
                 positions: prompt.len() + self.n,
                 columns: if self.batch_prefill { self.ubatch } else { 1 },
-                threads: self.threads.unwrap_or_else(all_threads),
+                threads: self.threads.unwrap_or_else(default_threads),
                 flash_attn: self.llama.flash_attn == Switch::On,
                 kv: self.llama.kv,
                 tapped: true,
@@ -308,8 +305,10 @@ fn progress_bar(total: usize) -> ProgressBar {
     }
 }
 
-fn all_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+/// Half of the cores: llama.cpp's threads wait for each other by spinning, and get hundreds of times
+/// slower when something else (the engine under test, say) needs the same cores.
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2))
 }
 
 fn read_text(path: &Path) -> anyhow::Result<String> {

@@ -6,15 +6,17 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use llama_cpp_sys_2 as sys;
 
-/// Bytes of warnings and errors that are kept; the newest win.
+/// Bytes of warnings and of errors that are kept; the newest win.
 const KEPT: usize = 4096;
 
-static LOG: Mutex<Log> = Mutex::new(Log { verbose: false, level: 0, problems: String::new() });
+static LOG: Mutex<Log> =
+    Mutex::new(Log { verbose: false, level: 0, errors: String::new(), warnings: String::new() });
 
 struct Log {
     verbose: bool,
     level: sys::ggml_log_level,
-    problems: String,
+    errors: String,
+    warnings: String,
 }
 
 fn log() -> MutexGuard<'static, Log> {
@@ -40,9 +42,11 @@ pub fn set_verbose(verbose: bool) {
     log().verbose = verbose;
 }
 
-/// Warnings and errors since the last call, on one line, newest last.
+/// The errors since the last call, or the warnings if there were none, on one line, newest last.
 pub fn take_problems() -> String {
-    let text = std::mem::take(&mut log().problems);
+    let mut log = log();
+    let (errors, warnings) = (std::mem::take(&mut log.errors), std::mem::take(&mut log.warnings));
+    let text = if errors.trim().is_empty() { warnings } else { errors };
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() { "it gave no reason (try --verbose)".to_owned() } else { lines.join("; ") }
 }
@@ -70,10 +74,13 @@ unsafe extern "C" fn on_message(level: sys::ggml_log_level, text: *const c_char,
             }
         }
     }
-    if matches!(log.level, sys::GGML_LOG_LEVEL_WARN | sys::GGML_LOG_LEVEL_ERROR) {
-        log.problems.push_str(&text);
-        let surplus = log.problems.len().saturating_sub(KEPT);
-        let cut = log.problems.ceil_char_boundary(surplus);
-        log.problems.drain(..cut);
-    }
+    let log = &mut *log;
+    let kept = match log.level {
+        sys::GGML_LOG_LEVEL_ERROR => &mut log.errors,
+        sys::GGML_LOG_LEVEL_WARN => &mut log.warnings,
+        _ => return,
+    };
+    kept.push_str(&text);
+    let surplus = kept.len().saturating_sub(KEPT);
+    kept.drain(..kept.ceil_char_boundary(surplus));
 }
