@@ -35,6 +35,9 @@ pub struct TraceArgs {
     engine: EngineKind,
     #[command(flatten)]
     input: Input,
+    /// Do not begin the prompt with the token that begins a text
+    #[arg(long, conflicts_with = "tokens")]
+    no_bos: bool,
     /// Tokens to generate after the prompt; each is fed and recorded
     #[arg(short, value_name = "N", default_value_t = 0)]
     n: usize,
@@ -70,7 +73,7 @@ pub struct TraceArgs {
 
 /// Where the tokens come from.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false, args = ["prompt", "prompt_file", "tokens"])]
+#[group(required = true, multiple = false)]
 struct Input {
     /// Text to start with
     #[arg(long, value_name = "TEXT")]
@@ -81,9 +84,6 @@ struct Input {
     /// Token ids to start with, exactly these
     #[arg(long, value_name = "ID,ID,…", value_delimiter = ',')]
     tokens: Option<Vec<u32>>,
-    /// Do not begin the prompt with the token that begins a text
-    #[arg(long, conflicts_with = "tokens")]
-    no_bos: bool,
 }
 
 /// How tokens are chosen.
@@ -159,10 +159,10 @@ impl TraceArgs {
     ) -> anyhow::Result<(Vec<u32>, Option<String>)> {
         let (tokens, text) = match (&self.input.tokens, &self.input.prompt, &self.input.prompt_file) {
             (Some(tokens), ..) => (tokens.clone(), None),
-            (None, Some(text), _) => (tokenize(text, !self.input.no_bos)?, Some(text.clone())),
+            (None, Some(text), _) => (tokenize(text, !self.no_bos)?, Some(text.clone())),
             (None, None, Some(file)) => {
                 let text = read_text(file)?;
-                (tokenize(&text, !self.input.no_bos)?, Some(text))
+                (tokenize(&text, !self.no_bos)?, Some(text))
             }
             (None, None, None) => bail!("give --prompt, --prompt-file or --tokens"),
         };

@@ -58,6 +58,9 @@ pub fn quantize(
     if output.exists() && input.canonicalize().ok() == output.canonicalize().ok() {
         return Err(refused(input, "output and input are the same file".into()));
     }
+    if output.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        return Err(refused(output, "its folder does not exist, create it first".into()));
+    }
     let name =
         |path: &Path| path_string(path).ok_or_else(|| refused(path, "its path is not UTF-8 text".into()));
     let (from, to) = (name(input)?, name(output)?);

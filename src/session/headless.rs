@@ -52,7 +52,11 @@ pub fn run(
 }
 
 /// Puts the cursor on a cell and waits until its values are read.
-pub fn focus(session: &Session, position: u32, checkpoint: Checkpoint) -> Result<Arc<Snapshot>, SessionError> {
+pub fn focus(
+    session: &Session,
+    position: u32,
+    checkpoint: Checkpoint,
+) -> Result<Arc<Snapshot>, SessionError> {
     let mut link = session.link();
     link.commands.blocking_send(Command::Focus { position, checkpoint }).map_err(|_| gone())?;
     loop {
