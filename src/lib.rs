@@ -13,5 +13,6 @@ pub mod palette;
 pub mod plot;
 pub mod session;
 pub mod text;
+pub mod tokenizer;
 pub mod trace;
 pub mod wording;

@@ -31,6 +31,23 @@ pub fn safe_short(text: &str, max: usize) -> String {
     out
 }
 
+/// `json` with the same characters as JSON escapes: it reads as the same value. They occur in nothing but
+/// its strings, and `json` must have no line breaks between its values.
+pub fn safe_json(json: &str) -> Cow<'_, str> {
+    if json.chars().all(is_plain) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_plain(c) {
+            out.push(c);
+        } else {
+            out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    Cow::Owned(out)
+}
+
 fn is_plain(c: char) -> bool {
     let invisible = matches!(c,
         '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}');
@@ -40,6 +57,14 @@ fn is_plain(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escaped_json_is_the_same_value() {
+        let text = "\u{1b}\u{9b}31m\u{202e}\u{e0041}\n\"é🦙\u{7f}";
+        let json = serde_json::to_string(text).unwrap();
+        assert!(safe_json(&json).chars().all(is_plain));
+        assert_eq!(serde_json::from_str::<String>(&safe_json(&json)).unwrap(), text);
+    }
 
     #[test]
     fn escape_sequences_become_visible() {

@@ -1,6 +1,6 @@
 //! Model files: what the writer writes the reader reads, and a broken file gets a message, never a panic.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The command line: one file per command, one line here that registers it.
 
 mod quantize;
+mod tokenize;
 #[cfg_attr(not(feature = "llama-cpp"), allow(dead_code, reason = "until another engine can be recorded"))]
 mod trace;
 
@@ -45,6 +46,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quantize(quantize::QuantizeArgs),
+    Tokenize(tokenize::TokenizeArgs),
     Trace(Box<trace::TraceArgs>),
 }
 
@@ -53,6 +55,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<Outcome> {
         match self.command {
             Command::Quantize(args) => args.run(),
+            Command::Tokenize(args) => args.run(),
             Command::Trace(args) => args.run(),
         }
     }
