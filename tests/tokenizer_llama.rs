@@ -81,7 +81,8 @@ unsafe extern "C" fn quiet(_: sys::ggml_log_level, _: *const std::ffi::c_char, _
 fn vocabularies() -> Vec<PathBuf> {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/shakespeare-f16.gguf");
     let more = std::env::var_os("PARITTY_TEST_VOCABS").unwrap_or_default();
-    [demo].into_iter().chain(std::env::split_paths(&more)).collect()
+    let more = std::env::split_paths(&more).filter(|path| !path.as_os_str().is_empty());
+    [demo].into_iter().chain(more).collect()
 }
 
 #[test]
