@@ -4,9 +4,13 @@
 pub mod align;
 pub mod cell;
 pub mod comparison;
+pub mod evidence;
+pub mod expect;
+pub mod lineage;
 pub mod logits;
 pub mod metrics;
 pub mod noise;
+pub mod rounding;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod verdict;

@@ -1,0 +1,45 @@
+//! One layer's operation adds more error than the same operation in every other layer.
+
+use super::concentration::median;
+use super::{Context, Entry, NodeStats, Test};
+use crate::model::Checkpoint;
+
+pub(super) struct Gain;
+
+/// With this many other layers the pair itself says what is usual.
+const LAYERS: usize = 3;
+/// ln of how much more than usual is suspicious at least.
+const LEAST: f64 = 0.6;
+/// Deviations from the median, in units of the spread between the other layers.
+const SPREADS: f64 = 8.0;
+
+impl Test for Gain {
+    fn check(&self, checkpoint: Checkpoint, stats: &NodeStats, context: &Context<'_>) -> Option<Entry> {
+        let own = stats.log_excess?;
+        let others: Vec<f64> = context
+            .nodes
+            .iter()
+            .filter(|(c, s)| {
+                c.site() == checkpoint.site() && **c != checkpoint && 2 * s.excess_n >= stats.excess_n
+            })
+            .filter_map(|(_, s)| s.log_excess)
+            .collect();
+        if others.len() < LAYERS {
+            return None;
+        }
+        let usual = median(others.iter().copied());
+        let spread = 1.4826 * median(others.iter().map(|x| (x - usual).abs()));
+        let limit = (SPREADS * spread).max(LEAST);
+        // What is far below expectation everywhere says nothing.
+        (own - usual > limit && own > -0.7).then(|| Entry {
+            checkpoint,
+            strength: (own - usual) / limit,
+            evidence: format!(
+                "adds {:.1} times the error that its inputs and rounding explain, against {:.1} times in the other {} layers",
+                own.exp(),
+                usual.exp(),
+                others.len()
+            ),
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! How large an error an operation may have, given the errors its inputs have: what it passes on
+//! and what its own rounding adds.
+//!
+//! Everything is a relative error, √(Σ(a−b)²/Σa²) of a row. Whatever the weights are, a norm and a
+//! product pass an error on about as large as it came (an error has no reason to lie in a direction
+//! that the matrix prefers), a rotation keeps it exactly, a sum adds absolute errors at most, and
+//! the softmax's is bounded by its largest error in a score. What rounding adds is known from the
+//! row that is rounded (see [`super::rounding`]).
+
+use super::lineage::{Input, Kind, Lineage};
+use super::noise::Noise;
+use crate::model::{Checkpoint, Site};
+
+/// What is kept of one compared cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// √(Σ(a−b)²/Σa²).
+    pub error: f32,
+    /// √Σa² of the reference.
+    pub norm: f32,
+    /// Largest |a−b|.
+    pub peak: f32,
+    /// Relative error that rounding this row as a product's input makes; 0 where it is not rounded.
+    pub rounding: f32,
+    /// √(Σ(a−b)²) can be no smaller: rounding of the record itself (f16, bf16, printed digits).
+    pub record: f32,
+}
+
+/// What was expected of a cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expectation {
+    /// The relative error that the inputs' errors and rounding explain.
+    pub error: f64,
+    /// The input with the largest error, and that error.
+    pub worst_input: Option<(Checkpoint, f32)>,
+    /// Whether every input was there.
+    pub isolated: bool,
+}
+
+/// Looks cells up while expectations are made.
+pub struct Expect<'a> {
+    /// Who is computed from what.
+    pub lineage: &'a Lineage,
+    /// What rounding adds.
+    pub noise: &'a Noise,
+    /// The cell at this position.
+    pub here: &'a dyn Fn(Checkpoint) -> Option<Measured>,
+    /// Largest error of the checkpoint at this and all earlier positions.
+    pub history: &'a dyn Fn(Checkpoint) -> Option<f32>,
+    /// Length of one query head, if known: scores are divided by its root before the softmax.
+    pub head_dim: Option<u32>,
+}
+
+struct Known {
+    error: f64,
+    norm: Option<f64>,
+    rounding: Option<f64>,
+    peak: Option<f64>,
+}
+
+/// Deeper than the longest chain of unrecorded operations between two layers.
+const DEPTH: usize = 40;
+
+impl Expect<'_> {
+    /// What may be expected of `checkpoint`, whose reference norm is `norm`.
+    pub fn of(&self, checkpoint: Checkpoint, norm: f64) -> Expectation {
+        let mut out = Expectation { error: 0.0, worst_input: None, isolated: true };
+        out.error = self.error(checkpoint, Some(norm), &mut out, DEPTH);
+        out
+    }
+
+    fn known(&self, input: Input, out: &mut Expectation, depth: usize) -> Option<Known> {
+        if let Some(cell) = (self.here)(input.checkpoint) {
+            let past = if input.history { (self.history)(input.checkpoint).unwrap_or(0.0) } else { 0.0 };
+            let error = if past > cell.error { past } else { cell.error };
+            if out.worst_input.is_none_or(|(_, worst)| error > worst) {
+                out.worst_input = Some((input.checkpoint, error));
+            }
+            return Some(Known {
+                error: error.into(),
+                norm: Some(cell.norm.into()),
+                rounding: (cell.rounding > 0.0).then_some(cell.rounding.into()),
+                peak: Some(cell.peak.into()),
+            });
+        }
+        out.isolated = false;
+        let depth = depth.checked_sub(1)?;
+        Some(Known {
+            error: self.error(input.checkpoint, None, out, depth),
+            norm: None,
+            rounding: None,
+            peak: None,
+        })
+    }
+
+    fn error(&self, checkpoint: Checkpoint, norm: Option<f64>, out: &mut Expectation, depth: usize) -> f64 {
+        let inputs: Vec<Known> = self
+            .lineage
+            .parents(checkpoint)
+            .into_iter()
+            .filter_map(|input| self.known(input, out, depth))
+            .collect();
+        let site = checkpoint.site();
+        let kind = self.lineage.kind(checkpoint);
+        let combined = inputs.iter().map(|k| k.error * k.error).sum::<f64>().sqrt();
+        let passed = match kind {
+            Kind::Lookup => 0.0,
+            Kind::Product | Kind::Norm | Kind::Rotation | Kind::Scores | Kind::Mix | Kind::Gate => combined,
+            Kind::Add | Kind::Shift => absolute(&inputs, norm).unwrap_or(combined),
+            Kind::SoftMax => self.softmax(&inputs).unwrap_or(combined),
+        };
+        let own = match kind {
+            Kind::Product => inputs
+                .iter()
+                .find_map(|k| k.rounding)
+                .map_or_else(|| self.noise.fresh(site), |q| self.noise.product(q)),
+            _ => self.noise.fresh(site),
+        };
+        passed.hypot(own)
+    }
+
+    /// p changes by a factor between e^−2δ and e^2δ when every score changes by at most δ.
+    fn softmax(&self, inputs: &[Known]) -> Option<f64> {
+        let peak = inputs.first()?.peak?;
+        let scaled = self.lineage.has_site(Site::QcurScaled);
+        let scale = match self.head_dim {
+            Some(n) if n > 0 && !scaled => 1.0 / f64::from(n).sqrt(),
+            _ => 1.0,
+        };
+        // Two rows of probabilities are never farther apart than this.
+        Some((2.0 * peak * scale).exp_m1().min(2.0))
+    }
+}
+
+/// The sum of absolute errors, relative to the output.
+fn absolute(inputs: &[Known], norm: Option<f64>) -> Option<f64> {
+    let norm = norm.filter(|&n| n > 0.0)?;
+    inputs.iter().map(|k| k.norm.map(|n| k.error * n)).sum::<Option<f64>>().map(|sum| sum / norm)
+}
