@@ -243,6 +243,9 @@ pub fn verdict(verdict: &Verdict) -> Vec<Sentence> {
                 }
                 None => format!("output {output} noise; it has no inputs in the traces"),
             });
+            if !first.evidence.is_empty() {
+                plain(safe(&first.evidence).into_owned());
+            }
             plain(cell(&first.metrics, None).join(", "));
             if !first.isolated {
                 out.push(Sentence::new(
@@ -312,6 +315,7 @@ mod tests {
             severity: Severity(214.0),
             worst_input: Some((input, Severity(0.4))),
             isolated: true,
+            evidence: String::new(),
         };
         let all: Vec<String> = verdict(&Verdict::Diverged {
             first,

@@ -1,11 +1,20 @@
 //! The comparison as a whole: columns by position, filled cell by cell while both runs grow.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{CellResult, LogitMetrics, Verdict};
+use super::align::{self, Alignment, Tokens};
+use super::correlate::Fingerprints;
+use super::evaluate::{Figures, Rules, Summary, evaluate};
+use super::evidence::NodeStats;
+use super::judge::{self, Case};
+use super::lineage::Lineage;
+use super::noise::Noise;
+use super::reading::{Reader, Reading};
+use super::{CellResult, CellState, LogitMetrics, Verdict};
 use crate::garbage::Finding;
-use crate::model::Checkpoint;
-use crate::trace::Store;
+use crate::model::{Checkpoint, Site};
+use crate::trace::{Header, Store};
 
 /// Everything known about one position.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,35 +40,303 @@ impl Column {
     }
 }
 
+/// What is kept of a column beside what is shown.
+#[derive(Debug, Default)]
+pub(super) struct Detail {
+    /// Figures of the compared cells.
+    pub figures: Figures,
+    /// What the column says under the current rules.
+    pub summary: Summary,
+    /// Lines of the records behind each cell: reference, candidate.
+    pub lines: BTreeMap<Checkpoint, [u64; 2]>,
+    /// Whether each side has the position and is done with it.
+    pub sides: [Presence; 2],
+}
+
+/// What a side has of a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Nothing, and more may come.
+    #[default]
+    Pending,
+    /// Nothing, and nothing will come.
+    Absent,
+    /// Something, and more may come.
+    Begun,
+    /// Everything.
+    Complete,
+}
+
 /// An incremental comparison of two stores.
 #[derive(Debug, Default)]
 pub struct Comparison {
-    _private: (),
+    columns: Vec<Arc<Column>>,
+    details: Vec<Detail>,
+    rows: Arc<[Checkpoint]>,
+    rules: Option<Rules>,
+    headers: [Option<Header>; 2],
+    stats: BTreeMap<Checkpoint, NodeStats>,
+    /// A cell that went into `stats` has changed since.
+    stats_stale: bool,
+    tokens: [Tokens; 2],
+    fingerprints: Fingerprints,
+    reader: Reader,
+    alignment: Option<Alignment>,
+    /// Positions in `stats` when all of them were last looked at together.
+    evaluated: usize,
+    concluded: bool,
+    verdict: Option<Arc<Verdict>>,
 }
 
 impl Comparison {
     /// Nothing compared yet.
     pub fn new() -> Self {
-        todo!()
+        Self::default()
     }
 
     /// Compares `positions` again (those whose stores changed). Cheap for cells that did not change.
-    pub fn update(&mut self, _reference: &Store, _candidate: &Store, _positions: &[u32]) {
-        todo!()
+    pub fn update(&mut self, reference: &Store, candidate: &Store, positions: &[u32]) {
+        let stores = [reference, candidate];
+        let mut work: BTreeSet<u32> = positions.iter().copied().collect();
+        self.refresh_headers(stores, &mut work);
+        self.take_tokens(stores, &work);
+        self.align(&mut work);
+        // What waited for the end of a trace is settled now.
+        if stores.iter().any(|s| s.has_ended()) || self.concluded {
+            let pending =
+                |d: &Detail| d.sides.iter().any(|s| matches!(s, Presence::Pending | Presence::Begun));
+            work.extend(
+                self.columns.iter().zip(&self.details).filter(|(_, d)| pending(d)).map(|(c, _)| c.position),
+            );
+        }
+        for position in work {
+            self.compare_position(stores, position);
+        }
+        // Values may have been what tells whether the runs correspond.
+        let mut again = BTreeSet::new();
+        self.align(&mut again);
+        for position in again {
+            self.compare_position(stores, position);
+        }
+        let grown = self.columns.len().abs_diff(self.evaluated);
+        let settled = self.concluded || stores.iter().all(|s| s.has_ended());
+        if self.stats_stale || settled || grown * 8 >= self.columns.len() {
+            self.evaluate(stores);
+        }
+        self.judge();
+    }
+
+    /// Says that nothing more will come, even if the traces have no terminating line; what one side
+    /// lacks is missing from now on. Looks at all positions together once more.
+    pub fn conclude(&mut self, reference: &Store, candidate: &Store) {
+        self.concluded = true;
+        self.update(reference, candidate, &[]);
     }
 
     /// Columns by position, ascending; shared, so that a snapshot costs no copy.
     pub fn columns(&self) -> &[Arc<Column>] {
-        todo!()
+        &self.columns
     }
 
     /// Union of the checkpoints seen, in order of execution.
     pub fn rows(&self) -> Arc<[Checkpoint]> {
-        todo!()
+        Arc::clone(&self.rows)
     }
 
     /// The verdict over everything compared so far.
     pub fn verdict(&self) -> Arc<Verdict> {
-        todo!()
+        self.verdict.clone().unwrap_or_else(|| Arc::new(Verdict::Pending))
     }
+
+    /// What a reader should know beside the verdict: how the runs were aligned, which noise floor
+    /// was used, that the weights differ.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        match &self.alignment {
+            Some(Alignment::Same { remark: Some(remark) }) => out.push(remark.clone()),
+            Some(Alignment::Fork { position }) => {
+                out.push(format!("the runs sampled different tokens at position {position}; what comes from there on is not compared"));
+            }
+            _ => {}
+        }
+        if let Some(rules) = &self.rules {
+            out.extend(rules.noise.remark().map(str::to_owned));
+            if rules.scale > 1.0 {
+                out.push(format!(
+                    "this pair has up to {:.1} times the noise that was measured for its weight type, with no operation standing out; severities are relative to that",
+                    rules.scale
+                ));
+            }
+        }
+        let weights = |h: &Option<Header>| h.as_ref().and_then(|h| h.model.weights.clone());
+        if let (Some(a), Some(b)) = (weights(&self.headers[0]), weights(&self.headers[1]))
+            && a != b
+        {
+            out.push(format!(
+                "the model files differ: the reference's weights are {}, the candidate's {}; a difference between them is not a mistake of an engine",
+                crate::text::safe_short(&a, 20),
+                crate::text::safe_short(&b, 20)
+            ));
+        }
+        out
+    }
+
+    /// Figures by checkpoint over all positions, for tools that measure noise.
+    pub fn figures(&self) -> impl Iterator<Item = (u32, &Figures)> {
+        self.columns.iter().zip(&self.details).map(|(c, d)| (c.position, &d.figures))
+    }
+
+    /// The rules under which severities were given.
+    pub fn rules(&self) -> Option<&Rules> {
+        self.rules.as_ref()
+    }
+
+    /// Statistics by checkpoint over all positions.
+    pub fn stats(&self) -> &BTreeMap<Checkpoint, NodeStats> {
+        &self.stats
+    }
+
+    /// Starts over when a header arrives or changes: noise and model depend on it.
+    fn refresh_headers(&mut self, stores: [&Store; 2], work: &mut BTreeSet<u32>) {
+        let headers = stores.map(|s| s.header().cloned());
+        if self.rules.is_some() && headers == self.headers {
+            return;
+        }
+        let concluded = self.concluded;
+        *self = Self { concluded, ..Self::default() };
+        self.rules = Some(Rules {
+            noise: Noise::for_pair(headers[0].as_ref(), headers[1].as_ref()),
+            lineage: Lineage::default(),
+            head_dim: None,
+            scale: 1.0,
+            entry: None,
+            history: std::collections::HashMap::new(),
+        });
+        self.headers = headers;
+        work.extend(stores.iter().flat_map(|s| s.positions()));
+    }
+
+    fn take_tokens(&mut self, stores: [&Store; 2], work: &BTreeSet<u32>) {
+        for (tokens, store) in self.tokens.iter_mut().zip(stores) {
+            for &position in work {
+                match align::token_info(store, position) {
+                    Some(token) => tokens.insert(position, token),
+                    None => tokens.remove(&position),
+                };
+            }
+        }
+    }
+
+    /// Aligns anew; positions that are to be compared differently because of it are added to `work`.
+    fn align(&mut self, work: &mut BTreeSet<u32>) {
+        let [a, b] = &self.headers;
+        let alignment = match align::different_models(a.as_ref(), b.as_ref()) {
+            Some(evidence) => Alignment::Different { evidence },
+            None => align::align(&self.tokens[0], &self.tokens[1], &self.fingerprints),
+        };
+        let fork = |a: &Option<Alignment>| match a {
+            Some(Alignment::Fork { position }) => *position,
+            _ => u32::MAX,
+        };
+        let before = fork(&self.alignment);
+        self.alignment = Some(alignment);
+        let now = fork(&self.alignment);
+        if before != now {
+            work.extend(self.columns.iter().map(|c| c.position).filter(|&p| p >= before.min(now)));
+        }
+    }
+
+    fn compare_position(&mut self, stores: [&Store; 2], position: u32) {
+        let (Some(rules), at) =
+            (&mut self.rules, self.columns.binary_search_by_key(&position, |c| c.position))
+        else {
+            return;
+        };
+        let forked = matches!(self.alignment, Some(Alignment::Fork { position: fork }) if position >= fork);
+        let presence = stores.map(|store| {
+            let there = store.token(position).is_some() || store.checkpoints(position).next().is_some();
+            let over = store.has_ended() || self.concluded;
+            match (there, over || store.is_complete(position)) {
+                (true, true) => Presence::Complete,
+                (true, false) => Presence::Begun,
+                (false, _) if over => Presence::Absent,
+                _ => Presence::Pending,
+            }
+        });
+        if presence.iter().all(|p| matches!(p, Presence::Pending | Presence::Absent)) {
+            if let Ok(index) = at {
+                self.stats_stale |= !self.details[index].figures.measured.is_empty();
+                self.columns.remove(index);
+                self.details.remove(index);
+                self.fingerprints.remove(position);
+            }
+            return;
+        }
+        let index = at.unwrap_or_else(|index| {
+            self.columns.insert(index, Arc::new(Column { position, ..Column::default() }));
+            self.details.insert(index, Detail::default());
+            index
+        });
+        let reading = Reading {
+            stores,
+            position,
+            presence,
+            forked,
+            tokens: &self.tokens,
+            stats: &mut self.stats,
+            fingerprints: &mut self.fingerprints,
+        };
+        let column = Arc::make_mut(&mut self.columns[index]);
+        let rows = rules.lineage.checkpoints().len();
+        self.stats_stale |= self.reader.read(reading, rules, column, &mut self.details[index]);
+        if rules.lineage.checkpoints().len() != rows {
+            self.rows = rules.lineage.checkpoints().collect();
+        }
+        rules.remember(&self.details[index].figures);
+        self.details[index].summary = rules.apply(column, &self.details[index].figures);
+    }
+
+    fn evaluate(&mut self, stores: [&Store; 2]) {
+        let Some(rules) = &mut self.rules else { return };
+        if self.stats_stale {
+            self.stats = self.reader.statistics(stores, &self.columns);
+            self.stats_stale = false;
+        }
+        evaluate(rules, &mut self.stats, self.details.iter().map(|d| &d.figures));
+        for (column, detail) in self.columns.iter_mut().zip(&mut self.details) {
+            // A column that stays as it is keeps its address: whoever shows it need not redraw.
+            let mut copy = Column::clone(column);
+            detail.summary = rules.apply(&mut copy, &detail.figures);
+            if copy != **column {
+                *column = Arc::new(copy);
+            }
+        }
+        self.evaluated = self.columns.len();
+    }
+
+    fn judge(&mut self) {
+        let (Some(rules), Some(alignment)) = (&self.rules, &self.alignment) else { return };
+        let verdict = judge::judge(&Case {
+            columns: &self.columns,
+            details: &self.details,
+            rules,
+            alignment,
+            findings: self.reader.tallies(),
+            stats: &self.stats,
+            over: self.concluded || self.columns.iter().zip(&self.details).all(|(_, d)| settled(d)),
+            rows: rules.lineage.has_site(Site::ResultOutput),
+        });
+        if self.verdict.as_deref() != Some(&verdict) {
+            self.verdict = Some(Arc::new(verdict));
+        }
+    }
+}
+
+fn settled(detail: &Detail) -> bool {
+    detail.sides.iter().all(|s| matches!(s, Presence::Complete | Presence::Absent))
+}
+
+/// Whether a cell was compared.
+pub(super) fn is_compared(cell: &CellResult) -> bool {
+    matches!(cell.state, CellState::Compared { .. })
 }

@@ -4,12 +4,16 @@
 pub mod align;
 pub mod cell;
 pub mod comparison;
+pub mod correlate;
+pub mod evaluate;
 pub mod evidence;
 pub mod expect;
+mod judge;
 pub mod lineage;
 pub mod logits;
 pub mod metrics;
 pub mod noise;
+mod reading;
 pub mod rounding;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -22,6 +22,8 @@ pub struct Divergence {
     /// Whether every input of the operation was in both runs (otherwise the mistake may lie in an
     /// operation between the nearest recorded ancestors and this checkpoint).
     pub isolated: bool,
+    /// A sentence with the figures that say so.
+    pub evidence: String,
 }
 
 /// Counts of what could not be compared.

@@ -321,6 +321,7 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
                 severity: Severity(214.0),
                 worst_input: Some((Checkpoint::layer(Site::Kcur, 3), Severity(0.42))),
                 isolated: kind != Kind::Hostile,
+                evidence: String::new(),
             },
             beyond: 412,
             coverage,

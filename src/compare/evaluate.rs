@@ -1,0 +1,258 @@
+//! From figures to severities and to the place where an error enters.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::evidence::{Context, Entry, NodeStats, entries};
+use super::expect::{Expect, Measured};
+use super::lineage::Lineage;
+use super::noise::Noise;
+use super::{CellState, Column, Divergence, Severity};
+use crate::model::{Checkpoint, Site};
+
+/// The table's floors are worst cases of measured pairs; other models, prompts and machines differ
+/// from those by less than this.
+pub const MARGIN: f32 = 2.0;
+/// A pair that is noisier than the table throughout, with no operation standing out, is taken for
+/// what it is up to this factor: outlier channels raise the noise of four-bit types eightfold.
+pub const SMOOTH_LIMIT: f32 = 8.0;
+/// Error over expected error at one position above which an error enters there. Expectations are
+/// right to a factor of two or so, and one position of a narrow row is a noisy witness.
+pub const ENTRY: f64 = 5.0;
+
+/// One position with the figures behind its cells.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// By checkpoint, in order of execution; compared cells only.
+    pub measured: Vec<(Checkpoint, Measured)>,
+}
+
+impl Figures {
+    /// The figures of one cell.
+    pub fn get(&self, checkpoint: Checkpoint) -> Option<Measured> {
+        self.measured.binary_search_by_key(&checkpoint, |m| m.0).ok().map(|i| self.measured[i].1)
+    }
+}
+
+/// What holds for all columns of a pair.
+#[derive(Debug)]
+pub struct Rules {
+    /// The noise floor.
+    pub noise: Noise,
+    /// Who is computed from what.
+    pub lineage: Lineage,
+    /// Length of one query head.
+    pub head_dim: Option<u32>,
+    /// How many times the table's noise this pair has throughout; at least 1.
+    pub scale: f32,
+    /// Where evidence over all positions says that an error enters.
+    pub entry: Option<Entry>,
+    /// Largest error of keys and values over the positions seen.
+    pub history: HashMap<Checkpoint, f32>,
+}
+
+/// What one column says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Cells compared.
+    pub cells: u32,
+    /// Cells beyond noise.
+    pub beyond: u32,
+    /// First cell at which an error enters.
+    pub origin: Option<Checkpoint>,
+    /// First cell beyond noise.
+    pub first_beyond: Option<Checkpoint>,
+    /// The worst cell.
+    pub worst: Option<(Checkpoint, Severity)>,
+    /// The largest error over the table's floor and margin, before scaling.
+    pub unscaled: f32,
+}
+
+impl Rules {
+    /// Error over floor and margin; what a severity is before the pair's own scale is taken off.
+    pub fn unscaled(&self, checkpoint: Checkpoint, figures: &Measured) -> f32 {
+        let floor = self.noise.floor(checkpoint, self.lineage.layers()).hypot(figures.record);
+        figures.error / (MARGIN * floor)
+    }
+
+    /// Error over expected error.
+    pub fn excess(&self, column: &Figures, checkpoint: Checkpoint, figures: &Measured) -> Excess {
+        let expect = Expect {
+            lineage: &self.lineage,
+            noise: &self.noise,
+            here: &|c| column.get(c),
+            history: &|c| self.history.get(&c).copied(),
+            head_dim: self.head_dim,
+        };
+        let expectation = expect.of(checkpoint, figures.norm.into());
+        let expected = expectation.error.hypot(figures.record.into());
+        Excess {
+            ratio: f64::from(figures.error) / expected,
+            expected,
+            worst_input: expectation.worst_input,
+            isolated: expectation.isolated,
+        }
+    }
+
+    /// Notes the errors that later positions' attention inherits.
+    pub fn remember(&mut self, column: &Figures) {
+        for (checkpoint, figures) in &column.measured {
+            let site = checkpoint.site();
+            if site >= Site::VcurMm && site <= Site::KcurRope {
+                let worst = self.history.entry(*checkpoint).or_insert(0.0);
+                // NaN counts as the largest.
+                if !(figures.error <= *worst) {
+                    *worst = figures.error;
+                }
+            }
+        }
+    }
+
+    /// Sets severities and origins of a column.
+    pub fn apply(&self, column: &mut Column, figures: &Figures) -> Summary {
+        let mut summary = Summary::default();
+        for cell in &mut column.cells {
+            let CellState::Compared { severity, origin, .. } = &mut cell.state else { continue };
+            let Some(measured) = figures.get(cell.checkpoint) else { continue };
+            let unscaled = self.unscaled(cell.checkpoint, &measured);
+            let excess = self.excess(figures, cell.checkpoint, &measured);
+            let mut value = if unscaled.is_nan() { f32::INFINITY } else { unscaled / self.scale };
+            *origin = excess.is_entry();
+            if *origin {
+                value = value.max((excess.ratio / ENTRY) as f32);
+            }
+            if let Some(entry) = self.entry.as_ref().filter(|e| e.checkpoint == cell.checkpoint) {
+                *origin = true;
+                value = value.max(entry.strength as f32);
+            }
+            *severity = Severity(value);
+            summary.cells += 1;
+            summary.unscaled = if unscaled.is_nan() { f32::INFINITY } else { summary.unscaled.max(unscaled) };
+            if severity.is_beyond_noise() {
+                summary.beyond += 1;
+                summary.first_beyond.get_or_insert(cell.checkpoint);
+                if *origin {
+                    summary.origin.get_or_insert(cell.checkpoint);
+                }
+            }
+            if summary.worst.is_none_or(|(_, w)| value > w.0) {
+                summary.worst = Some((cell.checkpoint, *severity));
+            }
+        }
+        summary
+    }
+
+    /// The divergence at a cell, put together from its figures.
+    pub fn divergence(
+        &self,
+        column: &Column,
+        figures: &Figures,
+        checkpoint: Checkpoint,
+    ) -> Option<Divergence> {
+        let CellState::Compared { metrics, severity, .. } = column.cell(checkpoint)?.state else {
+            return None;
+        };
+        let measured = figures.get(checkpoint)?;
+        let excess = self.excess(figures, checkpoint, &measured);
+        let worst_input = excess.worst_input.map(|(input, _)| {
+            let of_input = column.cell(input).and_then(|c| match c.state {
+                CellState::Compared { severity, .. } => Some(severity),
+                _ => None,
+            });
+            (input, of_input.unwrap_or(Severity(0.0)))
+        });
+        let evidence = match &self.entry {
+            Some(entry) if entry.checkpoint == checkpoint => entry.evidence.clone(),
+            _ if excess.is_entry() => format!(
+                "relative error {:.2e}, where the errors of its inputs and rounding explain {:.2e}",
+                measured.error, excess.expected
+            ),
+            _ => format!(
+                "relative error {:.2e}; no operation stands out before it: the error grows smoothly, as from arithmetic of low precision",
+                measured.error
+            ),
+        };
+        Some(Divergence {
+            position: column.position,
+            checkpoint,
+            metrics,
+            severity,
+            worst_input,
+            isolated: excess.isolated,
+            evidence,
+        })
+    }
+}
+
+/// Error over expected error, with what it was expected from.
+#[derive(Clone, Copy, Debug)]
+pub struct Excess {
+    /// The ratio; NaN where the error is.
+    pub ratio: f64,
+    /// The expected error.
+    pub expected: f64,
+    /// The input with the largest error.
+    pub worst_input: Option<(Checkpoint, f32)>,
+    /// Whether every input was recorded.
+    pub isolated: bool,
+}
+
+impl Excess {
+    /// Whether an error enters here: more than inputs and rounding explain, and inputs without NaN.
+    pub fn is_entry(&self) -> bool {
+        let inputs_finite = self.worst_input.is_none_or(|(_, error)| error.is_finite());
+        inputs_finite && !(self.ratio <= ENTRY)
+    }
+}
+
+/// Looks at all positions together: the pair's own noise and evidence below the table's floor.
+/// Columns must be in ascending order.
+pub fn evaluate<'a>(
+    rules: &mut Rules,
+    stats: &mut BTreeMap<Checkpoint, NodeStats>,
+    columns: impl Iterator<Item = &'a Figures> + Clone,
+) {
+    rules.history.clear();
+    for stat in stats.values_mut() {
+        (stat.log_excess, stat.excess_n, stat.expected) = (None, 0, 0.0);
+    }
+    let mut unscaled: BTreeMap<Checkpoint, f32> = BTreeMap::new();
+    let mut cell_entry: Option<Checkpoint> = None;
+    for figures in columns {
+        rules.remember(figures);
+        for (checkpoint, measured) in &figures.measured {
+            let excess = rules.excess(figures, *checkpoint, measured);
+            if excess.is_entry() {
+                cell_entry = Some(cell_entry.map_or(*checkpoint, |c| c.min(*checkpoint)));
+            }
+            let own = rules.unscaled(*checkpoint, measured);
+            let worst = unscaled.entry(*checkpoint).or_insert(0.0);
+            if !(own <= *worst) {
+                *worst = own;
+            }
+            let Some(stat) = stats.get_mut(checkpoint) else { continue };
+            if excess.ratio.is_finite() {
+                // Equal bits are not infinitely better than expected.
+                let log = excess.ratio.max(1e-3).ln();
+                stat.log_excess = Some(stat.log_excess.unwrap_or(0.0) + log);
+                stat.expected += excess.expected * excess.expected;
+                stat.excess_n += 1;
+            }
+        }
+    }
+    for stat in stats.values_mut() {
+        let n = f64::from(stat.excess_n.max(1));
+        stat.log_excess = stat.log_excess.map(|sum| sum / n);
+        stat.expected = (stat.expected / n).sqrt();
+    }
+    let context = Context { nodes: stats, lineage: &rules.lineage };
+    let entry = entries(&context).next();
+    let origin = match (&entry, cell_entry) {
+        (Some(e), Some(c)) => Some(e.checkpoint.min(c)),
+        (e, c) => e.as_ref().map(|e| e.checkpoint).or(c),
+    };
+    // What lies before the origin shows how noisy the pair is; without one, everything does.
+    let before = unscaled.iter().filter(|(c, _)| origin.is_none_or(|o| **c < o)).map(|(_, &x)| x);
+    let noisiest = before.fold(1.0_f32, |a, b| if b <= a { a } else { b });
+    rules.scale = if noisiest.is_finite() && noisiest <= SMOOTH_LIMIT { noisiest } else { 1.0 };
+    rules.entry = entry;
+}
