@@ -1,13 +1,19 @@
 //! The command line: one file per command, one line here that registers it.
 
+mod assets;
+mod demo;
+mod inspect;
+mod picture;
 mod quantize;
+mod screen;
 mod tokenize;
-#[cfg_attr(not(feature = "llama-cpp"), allow(dead_code, reason = "until another engine can be recorded"))]
 mod trace;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::compare::Verdict;
 
 /// What a command found; becomes the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +24,16 @@ pub enum Outcome {
     Diverged,
     /// Not enough in common to conclude anything: 3.
     Inconclusive,
+}
+
+impl From<&Verdict> for Outcome {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict.exit_code() {
+            0 => Self::Ok,
+            1 => Self::Diverged,
+            _ => Self::Inconclusive,
+        }
+    }
 }
 
 impl From<Outcome> for ExitCode {
@@ -45,6 +61,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
+    Inspect(inspect::InspectArgs),
     Quantize(quantize::QuantizeArgs),
     Tokenize(tokenize::TokenizeArgs),
     Trace(Box<trace::TraceArgs>),
@@ -54,6 +72,8 @@ impl Cli {
     /// Runs the command. An error is bad input or usage (exit code 2).
     pub fn run(self) -> anyhow::Result<Outcome> {
         match self.command {
+            Command::Demo(args) => args.run(),
+            Command::Inspect(args) => args.run(),
             Command::Quantize(args) => args.run(),
             Command::Tokenize(args) => args.run(),
             Command::Trace(args) => args.run(),

@@ -13,8 +13,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Outcome;
+use crate::engine::cpu::CpuOptions;
+use crate::engine::open::{self, Kind};
+use crate::engine::own_run::OwnRun;
 use crate::engine::run::{KvType, Run};
-use crate::model::CaptureSet;
+use crate::fault::Injection;
+use crate::gguf::Gguf;
+use crate::model::{CaptureSet, arch};
+use crate::tokenizer::{Options, Tokenizer};
 use crate::trace::{Header, Token, TraceWriter};
 
 /// Said where a command needs llama.cpp and this build has none.
@@ -65,6 +71,9 @@ pub struct TraceArgs {
     /// Go on after a token that ends the text
     #[arg(long)]
     ignore_eos: bool,
+    /// Mistake to make in our engine: ID or ID@LAYER (`paritty demo --fault list` names them)
+    #[arg(long, value_name = "ID")]
+    fault: Option<Injection>,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -111,9 +120,9 @@ struct LlamaArgs {
     /// Fuse attention; its scores are then not recorded
     #[arg(long, value_name = "on|off", default_value = "off")]
     flash_attn: Switch,
-    /// Type of the key and value cache
-    #[arg(long, value_name = "TYPE", default_value = "f16")]
-    kv: KvType,
+    /// Type of the key and value cache [default: f16 in llama.cpp, f32 in our engines]
+    #[arg(long, value_name = "TYPE")]
+    kv: Option<KvType>,
     /// Layers on the GPU, if llama.cpp was built for one
     #[arg(long, value_name = "N", default_value_t = 0)]
     gpu_layers: i32,
@@ -128,6 +137,10 @@ struct LlamaArgs {
 /// Engines that can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum EngineKind {
+    /// Our engine on the CPU, f32
+    Cpu,
+    /// Our engine in f64: stands for exact arithmetic
+    Oracle,
     /// The real llama.cpp (feature `llama-cpp`)
     #[value(name = "llama.cpp")]
     LlamaCpp,
@@ -144,6 +157,11 @@ impl TraceArgs {
     pub fn run(self) -> anyhow::Result<Outcome> {
         let stop = Stop::on_signals()?;
         let done = match self.engine {
+            EngineKind::Cpu => self.own(Kind::Cpu, &stop),
+            EngineKind::Oracle => self.own(Kind::Oracle, &stop),
+            EngineKind::LlamaCpp if self.fault.is_some() => {
+                bail!("--fault needs an engine of ours: cpu or oracle")
+            }
             EngineKind::LlamaCpp => self.llama_cpp(&stop),
         };
         // What was recorded is on disk by now; whoever sent the signal sees that it was heeded.
@@ -230,6 +248,40 @@ impl TraceArgs {
         Ok(())
     }
 
+    fn own(&self, kind: Kind, stop: &Stop) -> anyhow::Result<()> {
+        ensure!(
+            !self.batch_prefill && self.sampling.temperature == 0.0,
+            "engine {kind} computes token by token and takes the most probable token; leave out --batch-prefill and \
+             --temperature"
+        );
+        let gguf = Arc::new(Gguf::open(&self.model)?);
+        let mut graph = arch::graph(&gguf)?;
+        if let Some(fault) = &self.fault {
+            fault.apply(&mut graph)?;
+        }
+        let n_vocab = graph.n_vocab as u32;
+        let kv_f16 = match self.llama.kv {
+            Some(KvType::F16) => true,
+            None | Some(KvType::F32) => false,
+            Some(other) => {
+                bail!("engine {kind} keeps keys and values as f32 or f16, not as {}", other.name())
+            }
+        };
+        let options = CpuOptions { threads: self.threads.unwrap_or(0), kv_f16 };
+        let mut engine = open::open(kind, &gguf, graph, options)?;
+        engine.set_capture(self.checkpoints.clone());
+        engine.set_fault(self.fault.map(|f| f.to_string()));
+        let tokenizer = Tokenizer::from_gguf(&gguf);
+        let (prompt, text) = self.prompt(n_vocab, |text, open| {
+            let options = Options { add_bos: if open { None } else { Some(false) }, parse_special: true };
+            Ok(tokenizer
+                .as_ref()
+                .map_err(|e| anyhow::anyhow!("{e}; give --tokens instead of --prompt"))?
+                .encode(text, options))
+        })?;
+        self.record(&mut OwnRun::new(engine, tokenizer.ok()), &prompt, text, stop)
+    }
+
     #[cfg(feature = "llama-cpp")]
     fn llama_cpp(&self, stop: &Stop) -> anyhow::Result<()> {
         use crate::llama_cpp::sample::Sampling;
@@ -246,7 +298,7 @@ impl TraceArgs {
                 columns: if self.batch_prefill { self.ubatch } else { 1 },
                 threads: self.threads.unwrap_or_else(default_threads),
                 flash_attn: self.llama.flash_attn == Switch::On,
-                kv: self.llama.kv,
+                kv: self.llama.kv.unwrap_or(KvType::F16),
                 tapped: true,
             },
             sampling: Sampling {
@@ -307,6 +359,7 @@ fn progress_bar(total: usize) -> ProgressBar {
 
 /// Half of the cores: llama.cpp's threads wait for each other by spinning, and get hundreds of times
 /// slower when something else (the engine under test, say) needs the same cores.
+#[cfg(feature = "llama-cpp")]
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2))
 }

@@ -3,6 +3,7 @@
 pub mod cpu;
 pub mod describe;
 pub mod open;
+pub mod own_run;
 pub mod record;
 pub mod run;
 

@@ -1,5 +1,6 @@
 //! Stepping an engine while its checkpoints are written to a trace.
 
+use super::run::RecordSink;
 use super::{Engine, EngineError, Tap};
 use crate::model::Checkpoint;
 use crate::trace::{Token, TraceWriter};
@@ -8,7 +9,7 @@ use crate::trace::{Token, TraceWriter};
 pub fn step(engine: &mut dyn Engine, writer: &mut TraceWriter, token: &Token) -> Result<u32, String> {
     let position = engine.position() as u32;
     writer.token(position, token).map_err(|e| e.to_string())?;
-    let mut tap = Recorder { writer, position };
+    let mut tap = Recorder { sink: writer, position };
     let logits = engine.step(token.id, &mut tap).map_err(|e| e.to_string())?;
     let next = argmax(logits);
     writer.complete(position).map_err(|e| e.to_string())?;
@@ -27,9 +28,12 @@ pub fn argmax(values: &[f32]) -> u32 {
     best as u32
 }
 
-struct Recorder<'a> {
-    writer: &'a mut TraceWriter,
-    position: u32,
+/// Passes an engine's checkpoints on as records of one position.
+pub struct Recorder<'a> {
+    /// Who takes them.
+    pub sink: &'a mut dyn RecordSink,
+    /// The position.
+    pub position: u32,
 }
 
 impl Tap for Recorder<'_> {
@@ -40,8 +44,8 @@ impl Tap for Recorder<'_> {
         shape: &[u32],
         values: &[f32],
     ) -> Result<(), EngineError> {
-        self.writer
-            .tensor(self.position, checkpoint, None, op, shape, values)
+        self.sink
+            .record(self.position, checkpoint, None, op, shape, values)
             .map_err(|e| EngineError::Sink(e.to_string()))
     }
 }

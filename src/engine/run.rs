@@ -4,7 +4,7 @@ use crate::model::Checkpoint;
 use crate::trace::{Header, TraceError, TraceWriter};
 
 /// Receives the records of a run. `values` are only valid during the call.
-pub trait RecordSink {
+pub trait RecordSink: Send {
     /// One tensor at one position; `tensor` and `op` are what the engine itself calls the node, the
     /// shape is fastest axis first and without the token axis.
     fn record(

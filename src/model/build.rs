@@ -113,6 +113,23 @@ impl<'a> Builder<'a> {
         Ok(id)
     }
 
+    /// An RMSNorm of each group of `group` values (a head), all with the same weight `NAME.weight`.
+    pub fn group_norm(
+        &mut self,
+        eps: f32,
+        input: NodeId,
+        group: usize,
+        name: &str,
+        checkpoint: Checkpoint,
+    ) -> Result<NodeId, ModelError> {
+        let weight = format!("{name}.weight");
+        self.expect(&weight, &[group])?;
+        let width = self.width(input);
+        let id = self.op(Op::RmsNorm { eps, group }, &[input], width, checkpoint);
+        self.nodes[id.index()].weight = Some(weight);
+        Ok(self.shaped(id, &[group, width / group]))
+    }
+
     /// weight · input (+ bias, if the file has `NAME.bias` and `bias` allows it).
     pub fn mat_mul(
         &mut self,

@@ -1,31 +1,29 @@
 //! Token ids and texts, as far as the model's vocabulary gives them.
 
 use crate::gguf::Gguf;
+use crate::tokenizer::{Options, Tokenizer, TokenizerError};
 
-/// The vocabulary of the session's model.
-pub struct Words {
-    pieces: Vec<String>,
-}
+/// The vocabulary of the session's model. A model without one, or with one that paritty cannot
+/// read, shows ids and takes no text.
+pub struct Words(Result<Tokenizer, TokenizerError>);
 
 impl Words {
-    /// Reads the vocabulary. A model without one (or with one that paritty cannot read) shows ids.
+    /// Reads the vocabulary.
     pub fn new(gguf: &Gguf) -> Self {
-        let pieces = gguf
-            .opt_strs("tokenizer.ggml.tokens")
-            .ok()
-            .flatten()
-            .map(|tokens| tokens.map(|t| String::from_utf8_lossy(t).replace('▁', " ")).collect())
-            .unwrap_or_default();
-        Self { pieces }
+        Self(Tokenizer::from_gguf(gguf))
     }
 
     /// A token's text, if the vocabulary has it.
     pub fn piece(&self, id: u32) -> Option<String> {
-        self.pieces.get(id as usize).cloned()
+        let tokenizer = self.0.as_ref().ok()?;
+        ((id as usize) < tokenizer.n_vocab()).then(|| tokenizer.piece_text(id))
     }
 
-    /// The ids of a text.
-    pub fn encode(&self, _text: &str) -> Result<Vec<u32>, String> {
-        Err("the tokenizer is not wired yet".into())
+    /// The ids of a text, with the tokens that the file says begin one.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
+        match &self.0 {
+            Ok(tokenizer) => Ok(tokenizer.encode(text, Options { add_bos: None, parse_special: true })),
+            Err(error) => Err(format!("{error}; give --tokens instead of --prompt")),
+        }
     }
 }

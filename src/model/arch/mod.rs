@@ -1,6 +1,11 @@
 //! Architectures: one file each that describes the graph, one line here that registers it.
 
+mod decoder;
+mod gpt2;
 mod llama;
+mod phi3;
+mod qwen2;
+mod qwen3;
 
 use super::Graph;
 use super::hparams::ModelError;
@@ -15,7 +20,13 @@ pub struct Architecture {
 }
 
 /// Every architecture.
-pub static ARCHITECTURES: &[Architecture] = &[Architecture { name: "llama", build: llama::build }];
+pub static ARCHITECTURES: &[Architecture] = &[
+    Architecture { name: "llama", build: llama::build },
+    Architecture { name: "qwen2", build: qwen2::build },
+    Architecture { name: "qwen3", build: qwen3::build },
+    Architecture { name: "phi3", build: phi3::build },
+    Architecture { name: "gpt2", build: gpt2::build },
+];
 
 /// The graph of the model in `gguf`.
 pub fn graph(gguf: &Gguf) -> Result<Graph, ModelError> {

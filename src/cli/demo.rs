@@ -1,0 +1,75 @@
+//! `paritty demo`: the whole program on a model and a recorded llama.cpp trace of its own.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::screen::ScreenArgs;
+use super::{Outcome, assets};
+use crate::engine::cpu::CpuOptions;
+use crate::fault::{FAULTS, Injection};
+use crate::model::CaptureSet;
+use crate::session::{Config, Pace, Source, Tokens};
+
+/// The model that the demo shows if none is named: quantised as most downloads are.
+const DEFAULT_MODEL: &str = "shakespeare-q4_k_m";
+/// Pause between replayed positions: about the speed of a small model on two cores.
+const REPLAY_PAUSE: Duration = Duration::from_millis(120);
+
+/// Show the whole program on a small real model: no GPU, no download.
+///
+/// A recorded trace of the real llama.cpp is replayed into a growing file, our engine is stepped
+/// beside it, and the screen shows where the two part.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Model to show; `list` names them
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_MODEL)]
+    model: String,
+    /// Mistake to make in our engine: ID or ID@LAYER; `list` names them
+    #[arg(long, value_name = "ID")]
+    fault: Option<String>,
+    #[command(flatten)]
+    screen: ScreenArgs,
+}
+
+impl DemoArgs {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<Outcome> {
+        if self.fault.as_deref() == Some("list") {
+            return list(FAULTS.iter().map(|f| (f.id().to_owned(), f.title().to_owned())));
+        }
+        let demos = assets::demos()?;
+        if self.model == "list" {
+            return list(demos.into_iter().map(|d| (d.name, d.model.display().to_string())));
+        }
+        let fault = self.fault.as_deref().map(str::parse::<Injection>).transpose()?;
+        let demo = demos.iter().find(|d| d.name == self.model).with_context(|| {
+            let known: Vec<&str> = demos.iter().map(|d| d.name.as_str()).collect();
+            format!("no demo is called `{}`; there are: {}", self.model, known.join(", "))
+        })?;
+        let pace = if self.screen.headless() { Duration::ZERO } else { REPLAY_PAUSE };
+        self.screen.show(&Config {
+            model: demo.model.clone(),
+            reference: Source::Trace(demo.trace.clone()),
+            candidate: Source::Cpu,
+            tokens: Tokens::FromTrace,
+            generate: 0,
+            capture: CaptureSet::All,
+            cpu: CpuOptions::default(),
+            fault,
+            replay: Some(Pace { per_position: pace }),
+            running: true,
+        })
+    }
+}
+
+/// Two columns, for people; the first alone is what arguments take.
+fn list(rows: impl Iterator<Item = (String, String)>) -> anyhow::Result<Outcome> {
+    let mut out = std::io::stdout().lock();
+    for (name, what) in rows {
+        writeln!(out, "{name:<20} {what}")?;
+    }
+    Ok(Outcome::Ok)
+}

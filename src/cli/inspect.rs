@@ -1,0 +1,77 @@
+//! `paritty inspect`: two runs side by side, live.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Outcome;
+use super::screen::ScreenArgs;
+use crate::engine::cpu::CpuOptions;
+use crate::fault::Injection;
+use crate::model::CaptureSet;
+use crate::session::{Config, Source, Tokens};
+
+/// Watch two runs side by side while they grow, and see where they part.
+///
+/// SRC is a trace file (followed while it grows), `cpu` (our engine, f32), `oracle` (the same in
+/// f64) or `llama.cpp` (the real one, if it was built in).
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Model file (GGUF)
+    model: PathBuf,
+    /// The run that is trusted
+    #[arg(long, value_name = "SRC")]
+    reference: Source,
+    /// The run under test
+    #[arg(long, value_name = "SRC", default_value = "cpu")]
+    candidate: Source,
+    /// Text to start with, where no trace gives the tokens
+    #[arg(long, value_name = "TEXT", conflicts_with = "tokens")]
+    prompt: Option<String>,
+    /// Token ids to start with
+    #[arg(long, value_name = "ID,ID,…", value_delimiter = ',')]
+    tokens: Option<Vec<u32>>,
+    /// Tokens to generate after the prompt, where no trace gives them
+    #[arg(short, value_name = "N", default_value_t = 32)]
+    n: u32,
+    /// What engines capture: all, layers, logits, or a regular expression over checkpoint names
+    #[arg(long, value_name = "SET", default_value = "all")]
+    checkpoints: CaptureSet,
+    /// Threads for our engine and for llama.cpp [default: all]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+    /// Keep our engine's keys and values in f16, as llama.cpp does by default
+    #[arg(long)]
+    kv_f16: bool,
+    /// Mistake to make in our engine: ID or ID@LAYER (`paritty demo --fault list` names them)
+    #[arg(long, value_name = "ID")]
+    fault: Option<Injection>,
+    /// Do not start computing before a key says so
+    #[arg(long)]
+    paused: bool,
+    #[command(flatten)]
+    screen: ScreenArgs,
+}
+
+impl InspectArgs {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<Outcome> {
+        let tokens = match (self.tokens, self.prompt) {
+            (Some(ids), _) => Tokens::Ids(ids),
+            (None, Some(text)) => Tokens::Prompt(text),
+            (None, None) => Tokens::FromTrace,
+        };
+        self.screen.show(&Config {
+            model: self.model,
+            reference: self.reference,
+            candidate: self.candidate,
+            tokens,
+            generate: self.n,
+            capture: self.checkpoints,
+            cpu: CpuOptions { threads: self.threads, kv_f16: self.kv_f16 },
+            fault: self.fault,
+            replay: None,
+            running: !self.paused,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! What `inspect` and `demo` share: the session on a screen, or without one.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::Outcome;
+use crate::session::headless::{self, Limits};
+use crate::session::{Config, Session, Snapshot, SourceState, facts};
+use crate::wording;
+
+/// How a session is shown.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Without a screen")]
+pub struct ScreenArgs {
+    /// Run without a terminal and print what was found
+    #[arg(long)]
+    headless: bool,
+    /// Stop after N positions
+    #[arg(long, value_name = "N", requires = "headless")]
+    steps: Option<u32>,
+    /// Write a picture of the screen: PNG or SVG, by the name's ending
+    #[arg(long, value_name = "FILE", requires = "headless")]
+    screenshot: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, requires = "headless")]
+    json: bool,
+    /// Give up when nothing has changed for this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "headless")]
+    timeout: u64,
+}
+
+impl ScreenArgs {
+    /// Whether there is to be no screen.
+    pub fn headless(&self) -> bool {
+        self.headless
+    }
+
+    /// Starts the session and shows it.
+    pub fn show(&self, config: &Config) -> anyhow::Result<Outcome> {
+        if !self.headless {
+            return on_screen(config);
+        }
+        for source in [&config.reference, &config.candidate] {
+            if let crate::session::Source::Trace(path) = source
+                && !path.exists()
+            {
+                bail!("{}: no such file", path.display());
+            }
+        }
+        let session = Session::start(config)?;
+        let limits = Limits { steps: self.steps, patience: Duration::from_secs(self.timeout) };
+        let last = headless::run(&session, limits, |_| {})?;
+        if let Some(path) = &self.screenshot {
+            let focused = match headless::point_of_interest(&last) {
+                Some((position, checkpoint)) => headless::focus(&session, position, checkpoint)?,
+                None => last.clone(),
+            };
+            super::picture::screen(&focused, path)?;
+        }
+        print(&last, self.json)?;
+        outcome(&last)
+    }
+}
+
+fn on_screen(config: &Config) -> anyhow::Result<Outcome> {
+    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        bail!("this command needs a terminal; use --headless in scripts and pipes");
+    }
+    let session = Session::start(config)?;
+    let last = session.link().snapshots.borrow().clone();
+    outcome(&last)
+}
+
+fn print(snapshot: &Snapshot, json: bool) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &facts::json(snapshot)).context("standard output")?;
+        writeln!(out)?;
+    } else {
+        for sentence in wording::verdict(&snapshot.verdict) {
+            writeln!(out, "{}", sentence.text)?;
+        }
+    }
+    Ok(())
+}
+
+/// A source that broke is an error of its own; otherwise the verdict decides.
+fn outcome(snapshot: &Snapshot) -> anyhow::Result<Outcome> {
+    for (name, side) in [("reference", &snapshot.reference), ("candidate", &snapshot.candidate)] {
+        if let SourceState::Failed(why) = &side.state {
+            bail!("the {name} failed: {why}");
+        }
+    }
+    Ok((&*snapshot.verdict).into())
+}
