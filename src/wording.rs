@@ -53,6 +53,11 @@ pub fn figure(x: f64) -> String {
     }
 }
 
+/// How many of what: `1 cell`, `12 cells`.
+pub fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A severity: `0.31×`, `214×`, `1.2e5×`, `∞×`.
 pub fn times(severity: Severity) -> String {
     let s = severity.0;
@@ -166,11 +171,9 @@ pub fn coverage(c: &Coverage) -> Vec<Sentence> {
     let mut out = vec![Sentence::new(
         Tone::Plain,
         format!(
-            "{} cell{} compared at {} position{}",
-            c.cells,
-            plural(c.cells),
-            c.positions,
-            plural(c.positions.into())
+            "{} compared at {}",
+            count(c.cells as usize, "cell"),
+            count(c.positions as usize, "position")
         ),
     )];
     let lacks = [
@@ -186,10 +189,6 @@ pub fn coverage(c: &Coverage) -> Vec<Sentence> {
         out.push(Sentence::new(Tone::Caution, format!("not compared in full: {}", text.join(", "))));
     }
     out
-}
-
-fn plural(n: u64) -> &'static str {
-    if n == 1 { "" } else { "s" }
 }
 
 /// The verdict in a few words, for a title or a list.
@@ -253,7 +252,7 @@ pub fn verdict(verdict: &Verdict) -> Vec<Sentence> {
                     "not every input was recorded: the mistake may lie in an operation just before",
                 ));
             }
-            out.push(Sentence::new(Tone::Plain, format!("{beyond} cell{} beyond noise", plural(*beyond))));
+            out.push(Sentence::new(Tone::Plain, format!("{} beyond noise", count(*beyond as usize, "cell"))));
             out.extend(coverage(c));
         }
     }

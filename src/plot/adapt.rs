@@ -1,6 +1,6 @@
 //! From a session's snapshot to the plain data of each picture.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::growth::{GrowthData, GrowthPoint};
 use super::heatmap::HeatmapData;
@@ -9,11 +9,13 @@ use super::tokens::{TokenChip, TokensData};
 use super::topk::{TopKData, TopRow};
 use super::{Cursor, Scene};
 use crate::compare::{CellState, Column, Divergence, Severity, TopEntry, Verdict};
+use crate::garbage::{Blame, Finding};
 use crate::model::Checkpoint;
-use crate::model::checkpoint::Phase;
+use crate::model::checkpoint::{CaptureSet, Phase};
 use crate::palette::Shade;
 use crate::session::{Focus, Snapshot};
-use crate::wording::times;
+use crate::text::safe;
+use crate::wording::{self, Sentence, Tone, times};
 
 /// The first divergence, if there is one.
 fn divergence(snapshot: &Snapshot) -> Option<&Divergence> {
@@ -36,6 +38,14 @@ fn column_of(snapshot: &Snapshot, position: u32) -> Option<usize> {
     snapshot.columns.binary_search_by_key(&position, |c| c.position).ok()
 }
 
+/// Text of each column's token.
+fn column_texts(snapshot: &Snapshot) -> Vec<String> {
+    let by_position: HashMap<u32, &str> =
+        snapshot.tokens.iter().map(|t| (t.position, t.text.as_str())).collect();
+    let text = |position| safe(by_position.get(&position).copied().unwrap_or_default()).into_owned();
+    snapshot.columns.iter().map(|c| text(c.position)).collect()
+}
+
 /// The focused cell's values, if they are those of the cursor.
 pub fn focus<'a>(scene: &Scene<'a>) -> Option<&'a Focus> {
     let Cursor { position, checkpoint } = scene.cursor;
@@ -47,12 +57,14 @@ fn fold(
     snapshot: &Snapshot,
     cursor: Cursor,
     row_title: &str,
-    labels: Vec<String>,
+    labels: Vec<(String, Option<usize>)>,
     row_of: impl Fn(Checkpoint) -> Option<usize>,
 ) -> MapData {
     let width = snapshot.columns.len();
-    let mut rows: Vec<MapRow> =
-        labels.into_iter().map(|label| MapRow { label, cells: vec![MapCell::default(); width] }).collect();
+    let mut rows: Vec<MapRow> = labels
+        .into_iter()
+        .map(|(label, number)| MapRow { label, number, cells: vec![MapCell::default(); width] })
+        .collect();
     let mut worst: HashMap<(usize, usize), Checkpoint> = HashMap::new();
     for (index, column) in snapshot.columns.iter().enumerate() {
         for cell in &column.cells {
@@ -84,6 +96,7 @@ fn fold(
     MapData {
         row_title: row_title.to_owned(),
         positions: snapshot.columns.iter().map(|c| c.position).collect(),
+        texts: column_texts(snapshot),
         cursor: place(cursor.position, cursor.checkpoint),
         mark,
         rows,
@@ -102,9 +115,9 @@ pub fn map(scene: &Scene<'_>) -> MapData {
     let labels = groups
         .iter()
         .map(|(phase, layer)| match phase {
-            Phase::Input => "in".to_owned(),
-            Phase::Layer => format!("l {layer}"),
-            Phase::Output => "out".to_owned(),
+            Phase::Input => ("in".to_owned(), None),
+            Phase::Layer => (format!("l {layer}"), Some(*layer)),
+            Phase::Output => ("out".to_owned(), None),
         })
         .collect();
     let index: HashMap<_, _> = groups.iter().enumerate().map(|(i, g)| (*g, i)).collect();
@@ -117,7 +130,7 @@ pub fn layer(scene: &Scene<'_>) -> MapData {
     let mut chosen: Vec<Checkpoint> =
         scene.snapshot.rows.iter().copied().filter(|c| group(*c) == here).collect();
     chosen.reverse();
-    let labels = chosen.iter().map(|c| c.site().name().to_owned()).collect();
+    let labels = chosen.iter().map(|c| (c.site().name().to_owned(), None)).collect();
     let index: HashMap<_, _> = chosen.iter().enumerate().map(|(i, c)| (*c, i)).collect();
     fold(scene.snapshot, scene.cursor, "checkpoint", labels, |c| index.get(&c).copied())
 }
@@ -149,7 +162,7 @@ pub fn top(scene: &Scene<'_>) -> TopKData {
             .iter()
             .map(|e| TopRow {
                 token: e.token,
-                text: crate::text::safe(pieces.get(&e.token).copied().unwrap_or_default()).into_owned(),
+                text: safe(pieces.get(&e.token).copied().unwrap_or_default()).into_owned(),
                 logit: e.logit,
                 probability: e.probability,
                 other_rank: e.other_rank,
@@ -174,7 +187,7 @@ pub fn tokens(scene: &Scene<'_>) -> TokensData {
             let mut chip = TokenChip {
                 position: t.position,
                 id: t.id,
-                text: crate::text::safe(&t.text).into_owned(),
+                text: safe(&t.text).into_owned(),
                 from_prompt: t.from_prompt,
                 shade: column.map_or(Shade::Empty, |c| worst_shade(c)),
                 ..TokenChip::default()
@@ -220,6 +233,7 @@ pub fn growth(scene: &Scene<'_>) -> GrowthData {
         .map(|c| GrowthPoint {
             label: c.to_string(),
             layer: c.layer_index(),
+            stream: CaptureSet::Layers.contains(*c),
             here: column.and_then(|col| col.cell(*c)).and_then(|cell| figures(&cell.state)),
             worst: worst.get(c).copied(),
         })
@@ -229,4 +243,35 @@ pub fn growth(scene: &Scene<'_>) -> GrowthData {
         Some((index, mark_label(first)))
     });
     GrowthData { position: scene.cursor.position, points, mark }
+}
+
+/// One sentence a class of garbage and side: its flag, how many positions, the first one's evidence.
+pub fn garbage(snapshot: &Snapshot) -> Vec<Sentence> {
+    let mut found: BTreeMap<(&str, &str), (usize, u32, &Finding)> = BTreeMap::new();
+    for column in &snapshot.columns {
+        let sides = [("reference", &column.garbage_reference), ("candidate", &column.garbage_candidate)];
+        for (side, findings) in sides {
+            let mut seen: Vec<&str> = Vec::new();
+            for finding in findings {
+                let entry = found.entry((finding.class, side)).or_insert((0, column.position, finding));
+                if !seen.contains(&finding.class) {
+                    seen.push(finding.class);
+                    entry.0 += 1;
+                }
+            }
+        }
+    }
+    found
+        .into_iter()
+        .map(|((class, side), (count, position, first))| Sentence {
+            tone: if first.blame == Blame::Nobody { Tone::Plain } else { Tone::Caution },
+            text: format!(
+                "{} {class} in the {side} at {}; first at {position}, {}: {}",
+                first.glyph,
+                wording::count(count, "position"),
+                first.checkpoint,
+                safe(&first.evidence)
+            ),
+        })
+        .collect()
 }

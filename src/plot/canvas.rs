@@ -1,7 +1,7 @@
 //! What pictures are drawn on: a bitmap or an SVG, by the same calls.
 //!
-//! plotters' two backends disagree on where a rectangle ends and where a text's baseline lies;
-//! here they agree to the pixel, because characters are placed on whole pixels.
+//! plotters' two backends disagree on a text's size and on where its baseline lies; here they
+//! agree to the pixel, because characters are placed on whole pixels.
 
 use std::fmt::Display;
 
@@ -164,11 +164,8 @@ impl<'a> Canvas<'a> {
             return;
         }
         let style = shape(color, 1.0, 0, true);
-        // The bitmap's rectangles include their last pixel.
         let result = match &mut self.backend {
-            Backend::Bitmap(b) => {
-                b.draw_rect((x0, y0), (x1 - 1, y1 - 1), &style, true).map_err(|e| e.to_string())
-            }
+            Backend::Bitmap(b) => b.draw_rect((x0, y0), (x1, y1), &style, true).map_err(|e| e.to_string()),
             Backend::Svg(b) => b.draw_rect((x0, y0), (x1, y1), &style, true).map_err(|e| e.to_string()),
         };
         self.note(result);
@@ -220,14 +217,34 @@ impl<'a> Canvas<'a> {
 
     /// A ring (`width` > 0) or a disc (`width` = 0).
     pub fn circle(&mut self, center: (i32, i32), radius: u32, width: u32, color: Rgb) {
-        let style = shape(color, 1.0, width, width == 0);
-        let result = match &mut self.backend {
-            Backend::Bitmap(b) => {
-                b.draw_circle(center, radius, &style, width == 0).map_err(|e| e.to_string())
+        let size = (self.size.0 as i32, self.size.1 as i32);
+        match &mut self.backend {
+            Backend::Svg(b) => {
+                let style = shape(color, 1.0, width, width == 0);
+                let result = b.draw_circle(center, radius, &style, width == 0).map_err(|e| e.to_string());
+                self.note(result);
             }
-            Backend::Svg(b) => b.draw_circle(center, radius, &style, width == 0).map_err(|e| e.to_string()),
-        };
-        self.note(result);
+            // plotters' small discs are hexagons; coverage by distance is round.
+            Backend::Bitmap(b) => {
+                let (radius, half) = (radius as f32, width as f32 / 2.0);
+                let outer = if width == 0 { radius } else { radius + half };
+                let inner = if width == 0 { -1.0 } else { radius - half };
+                let reach = outer.ceil() as i32 + 1;
+                for dy in -reach..=reach {
+                    for dx in -reach..=reach {
+                        let distance = (dx as f32).hypot(dy as f32);
+                        let coverage = (outer + 0.5 - distance).clamp(0.0, 1.0)
+                            * (distance - inner + 0.5).clamp(0.0, 1.0);
+                        let at = (center.0 + dx, center.1 + dy);
+                        if coverage > 0.0 && at.0 >= 0 && at.1 >= 0 && at.0 < size.0 && at.1 < size.1 {
+                            let color = RGBAColor(color.0, color.1, color.2, coverage as f64);
+                            // Cannot fail: the pixel lies inside.
+                            let _ = b.draw_pixel(at, color.to_backend_color());
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Diagonal lines, `step` pixels apart, inside a rectangle.
@@ -262,9 +279,10 @@ impl<'a> Canvas<'a> {
                 let style = TextStyle::from((FontFamily::Name(FAMILY), em as f64 * 1.24, style))
                     .color(&color)
                     .pos(Pos::new(HPos::Left, VPos::Top));
-                // XML viewers fold spaces; no-break spaces keep their width.
-                let text = text.replace("  ", "\u{a0}\u{a0}");
-                let text = text.strip_prefix(' ').map_or(text.clone(), |rest| format!("\u{a0}{rest}"));
+                // Viewers strip spaces at the start and fold them elsewhere; no-break spaces keep their width.
+                let lead = text.chars().take_while(|c| *c == ' ').count();
+                let x = x + lead as i32 * ink.face.advance();
+                let text = text[lead..].replace("  ", "\u{a0}\u{a0}");
                 let result = b.draw_text(&text, &style, (x, top.round() as i32)).map_err(|e| e.to_string());
                 self.note(result);
             }

@@ -11,7 +11,7 @@ use crate::palette::{Rgb, severity as severity_color};
 
 /// Lowest error drawn: below half of f32's rounding squared, so equal bits lie on the lower edge.
 const FLOOR: f64 = 1e-16;
-/// Points of a line at most, in a bitmap or an SVG.
+/// Dots drawn at most; beyond, every n-th checkpoint has one.
 const MAX_POINTS: usize = 2_000;
 
 /// One checkpoint.
@@ -21,6 +21,8 @@ pub struct GrowthPoint {
     pub label: String,
     /// Its layer.
     pub layer: Option<usize>,
+    /// Whether it is the residual stream between layers, its beginning or what it ends in.
+    pub stream: bool,
     /// Error and severity at the cursor's position.
     pub here: Option<(f64, Severity)>,
     /// The largest error and severity over all positions.
@@ -62,7 +64,7 @@ impl GrowthData {
             if low > high {
                 (-16, 0)
             } else {
-                (low.floor() as i32 - 1, (high.ceil() as i32).max(low.floor() as i32 + 1))
+                (low.floor() as i32, (high.ceil() as i32).max(low.floor() as i32 + 1))
             }
         })
     }
@@ -108,14 +110,16 @@ impl GrowthData {
         self.draw_line(canvas, &x, &y, |p| p.here.map(|w| w.0), 2, roles.accent);
         let radius = if n > 400 { 2 } else { (plot.w / (3 * n as i32).max(1)).clamp(2, unit / 2 + 1) };
         for (i, p) in self.points.iter().enumerate().step_by(n.div_ceil(MAX_POINTS).max(1)) {
-            if let Some((nmse, severity)) = p.here {
+            let odd = |figures: Option<(f64, Severity)>| figures.is_some_and(|f| !f.0.is_finite());
+            if odd(p.here) || odd(p.worst) {
+                let color =
+                    if odd(p.here) { roles.nonfinite } else { roles.nonfinite.mix(roles.ground, 0.4) };
+                canvas.text_center(x(i), plot.y + unit - line / 2, "×", style.label(color).bold());
+            }
+            if let Some((nmse, severity)) = p.here.filter(|h| h.0.is_finite()) {
                 let center = (x(i), y(nmse));
                 canvas.circle(center, radius as u32 + 1, 0, roles.ground);
                 canvas.circle(center, radius as u32, 0, severity_color(severity, style.ground));
-                if !nmse.is_finite() {
-                    let ink = Ink { color: roles.ground, ..style.label(roles.ground) };
-                    canvas.text_center(center.0, center.1 - line / 2, "×", ink);
-                }
             }
         }
         canvas.frame(Area::new(plot.x - 1, plot.y - 1, plot.w + 2, plot.h + 2), 1, roles.line);
@@ -132,18 +136,9 @@ impl GrowthData {
         width: u32,
         color: Rgb,
     ) {
-        let step = self.points.len().div_ceil(MAX_POINTS).max(1);
-        let points: Vec<_> = self
-            .points
-            .chunks(step)
-            .enumerate()
-            .filter_map(|(i, chunk)| {
-                // NaN counts as the worst of its chunk.
-                let worst =
-                    chunk.iter().filter_map(&get).reduce(|a, b| if a >= b || a.is_nan() { a } else { b });
-                worst.map(|v| (x(i * step), y(v)))
-            })
-            .collect();
+        // Other checkpoints lie on scales of their own; joining them would only draw a zigzag.
+        let stream = self.points.iter().enumerate().filter(|p| p.1.stream);
+        let points: Vec<_> = stream.filter_map(|(i, p)| get(p).map(|v| (x(i), y(v)))).collect();
         canvas.path(&points, width, color);
     }
 
@@ -220,11 +215,11 @@ impl GrowthData {
         let unit = style.unit();
         let y = top.y + style.small.line() / 2;
         let mut x = plot.x;
-        let here = format!("position {}", self.position);
+        let here = format!("residual stream at position {}", self.position);
         for (color, width, text) in [
             (roles.accent, 2, here.as_str()),
-            (quiet, 1, "worst over all positions"),
-            (roles.dim, 0, "dots: severity"),
+            (quiet, 1, "the same, worst position"),
+            (roles.dim, 0, "every checkpoint, by severity; × not finite"),
         ] {
             if x + unit * 4 + style.small.width(text) > plot.right() {
                 break;

@@ -7,10 +7,10 @@ use super::font::fit;
 use super::style::{Bin, Style, bins};
 use crate::palette::{VALUE_EXPONENT, value, value_glyph, value_table};
 use crate::trace::Tensor;
-use crate::wording::figure;
+use crate::wording::{count, figure};
 
 /// Rectangles that one panel has at most in an SVG.
-const MAX_VECTOR_CELLS: usize = 8_192;
+const MAX_VECTOR_CELLS: usize = 4_096;
 /// Share of the magnitudes that lies within the scale; single outliers do not darken the rest.
 const WITHIN_SCALE: f64 = 0.995;
 /// Signs of values that are not finite that a panel has at most.
@@ -49,7 +49,7 @@ impl Layout {
     }
 }
 
-impl<'a> HeatmapData<'a> {
+impl HeatmapData<'_> {
     /// What the candidate has more than the reference; NaN where either is not a number.
     pub fn difference(&self) -> Option<Vec<f32>> {
         let (r, c) = (self.reference?, self.candidate?);
@@ -136,7 +136,7 @@ fn draw_panel(
     let values = &tensor.values;
     let layout = Layout::of(&tensor.shape, values.len(), frame.w as f32 / frame.h as f32);
     let most = if canvas.is_vector() { MAX_VECTOR_CELLS } else { usize::MAX };
-    let largest = style.normal.line() * 2;
+    let largest = style.normal.line() * 4;
     let width = frame.w.min(layout.columns as i32 * largest);
     let height = frame.h.min(layout.rows as i32 * largest);
     let mut rows = bins(layout.rows, height, most);
@@ -154,8 +154,17 @@ fn draw_panel(
         .fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
     let shape = if layout.natural {
         format!("{} × {} values", layout.rows, layout.columns)
+    } else if layout.rows == 1 {
+        count(values.len(), "value")
     } else {
-        format!("{} values, {} a row", values.len(), layout.columns)
+        format!("{}, {} a row", count(values.len(), "value"), layout.columns)
+    };
+    let cells = rows.len() * columns.len();
+    let shape = if cells < layout.rows * layout.columns {
+        let folded = layout.rows.div_ceil(rows.len()) * layout.columns.div_ceil(columns.len());
+        format!("{shape}; a cell is the largest of {folded}")
+    } else {
+        shape
     };
     let odd = values.iter().filter(|v| !v.is_finite()).count();
     let range = if low > high {
@@ -163,7 +172,7 @@ fn draw_panel(
     } else {
         format!("{} to {}", figure(low as f64), figure(high as f64))
     };
-    let range = if odd > 0 { format!("{range}, {odd} not finite") } else { range };
+    let range = if odd > 0 { format!("{odd} not finite, {range}") } else { range };
     let y = plot.bottom() + style.unit() / 4;
     let room = style.small.columns_in(area.w);
     let ink = style.label(if odd > 0 { roles.nonfinite } else { roles.dim });

@@ -12,6 +12,8 @@ use crate::palette::{SEVERITY_TICKS, Shade, severity_index, severity_table};
 const MAX_VECTOR_CELLS: usize = 16_384;
 /// Signs and hatchings that a map has at most.
 const MAX_SIGNS: usize = 4_000;
+/// Cells at least this many pixels wide or high are set apart by a line.
+const SEPARATED: i32 = 9;
 
 /// One cell of a map.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +31,8 @@ pub struct MapCell {
 pub struct MapRow {
     /// Name of the row.
     pub label: String,
+    /// Its number, where rows are numbered: round numbers are labelled first.
+    pub number: Option<usize>,
     /// One cell a column.
     pub cells: Vec<MapCell>,
 }
@@ -51,6 +55,8 @@ pub struct MapData {
     pub row_title: String,
     /// Position of each column.
     pub positions: Vec<u32>,
+    /// Text of each column's token, safe to show; may be empty.
+    pub texts: Vec<String>,
     /// Rows, the uppermost first.
     pub rows: Vec<MapRow>,
     /// The first divergence.
@@ -130,14 +136,14 @@ impl MapData {
         let widest = self.rows.iter().map(|r| style.small.width(&r.label)).max().unwrap_or(0);
         let gutter = widest.min(area.w / 3).max(style.small.width(&self.row_title).min(area.w / 3)) + unit;
         let (callout, rest) = area.split_top(line + unit / 2);
-        let (rest, axis) = rest.split_bottom(line * 2 + unit / 2);
+        let (rest, axis) = rest.split_bottom(line * 3 + unit / 2);
         let (labels, mut plot) = rest.split_left(gutter);
         if plot.is_empty() {
             return;
         }
         // A few cells are not blown up into bars.
         plot.w = plot.w.min(self.positions.len() as i32 * unit * 5);
-        plot.h = plot.h.min(self.rows.len() as i32 * style.normal.line() * 2);
+        plot.h = plot.h.min(self.rows.len() as i32 * style.normal.line() * 4);
         let axis = Area::new(axis.x, plot.bottom(), axis.w, axis.h);
         let most = if canvas.is_vector() { MAX_VECTOR_CELLS } else { usize::MAX };
         let rows = bins(self.rows.len(), plot.h, most);
@@ -162,7 +168,7 @@ impl MapData {
 
     fn shade(&self, column: Bin, row: Bin) -> Shade {
         let rows = self.rows.get(row.first..row.end).unwrap_or_default();
-        let cells = rows.iter().flat_map(|r| r.cells.get(column.first..column.end.min(r.cells.len())));
+        let cells = rows.iter().filter_map(|r| r.cells.get(column.first..column.end.min(r.cells.len())));
         cells.flatten().map(|c| c.shade).max().unwrap_or_default()
     }
 
@@ -187,12 +193,12 @@ impl MapData {
             }
         }
         let tightest = |bins: &[Bin]| bins.iter().map(|b| b.to - b.from).min().unwrap_or(0);
-        if tightest(&grid.columns) >= 7 {
+        if tightest(&grid.columns) >= SEPARATED {
             for column in grid.columns.iter().skip(1) {
                 canvas.vertical(grid.area.x + column.from, grid.area.y, grid.area.bottom(), roles.ground);
             }
         }
-        if tightest(&grid.rows) >= 5 {
+        if tightest(&grid.rows) >= SEPARATED {
             for row in grid.rows.iter().skip(1) {
                 canvas.horizontal(grid.area.x, grid.area.right(), grid.area.y + row.from, roles.ground);
             }
@@ -205,11 +211,12 @@ impl MapData {
         let n = self.rows.len();
         let per = (grid.area.h as usize / n.max(1)).max(1);
         let step = nice_step((line as usize).div_ceil(per));
-        let from_below = (0..n).filter(|i| i % step == 0).map(|i| n - 1 - i);
+        let number = |i: usize| self.rows.get(i).and_then(|r| r.number).unwrap_or(i);
+        let regular = (0..n).filter(|i| number(*i).is_multiple_of(step));
         let special =
             self.cursor.map(|c| c.1).into_iter().chain(self.mark.as_ref().map(|m| m.row)).chain([0, n - 1]);
         let mut taken: Vec<i32> = Vec::new();
-        for index in special.chain(from_below) {
+        for index in special.chain(regular) {
             let (Some(row), Some(bin)) = (self.rows.get(index), Grid::find(&grid.rows, index)) else {
                 continue;
             };
@@ -234,7 +241,7 @@ impl MapData {
         let n = self.positions.len();
         let step = nice_step((widest as usize * n).div_ceil(grid.area.w.max(1) as usize));
         let special = self.cursor.map(|c| c.0).into_iter().chain(self.mark.as_ref().map(|m| m.column));
-        let regular = (0..n).filter(|&i| self.positions[i] as usize % step == 0);
+        let regular = (0..n).filter(|&i| (self.positions[i] as usize).is_multiple_of(step));
         let mut taken: Vec<(i32, i32)> = Vec::new();
         for index in special.chain(regular) {
             let Some(bin) = Grid::find(&grid.columns, index) else { continue };
@@ -249,16 +256,30 @@ impl MapData {
             canvas.vertical(center, grid.area.bottom() + 1, grid.area.bottom() + 4, roles.line);
             canvas.text_center(center, y, &text, style.label(if chosen { roles.accent } else { roles.dim }));
         }
+        let mut y = y + style.small.line();
+        let mut title = "position";
+        let narrowest = grid.columns.iter().map(|c| c.to - c.from).min().unwrap_or(0);
+        // Tokens under their columns, where at least four characters fit.
+        if grid.columns.len() == n && !self.texts.is_empty() && narrowest >= style.small.advance() * 5 {
+            let room = style.small.columns_in(narrowest - unit / 2);
+            for (index, (bin, text)) in grid.columns.iter().zip(&self.texts).enumerate() {
+                let chosen = self.cursor.is_some_and(|c| c.0 == index);
+                let ink = style.label(if chosen { roles.accent } else { roles.text });
+                canvas.text_center(grid.area.x + i32::midpoint(bin.from, bin.to), y, &fit(text, room), ink);
+            }
+            y += style.small.line();
+            title = "position and token";
+        }
         let folded = if grid.columns.len() < n {
             format!(
                 "position ({n}, each column shows the worst of up to {})",
                 n.div_ceil(grid.columns.len().max(1))
             )
         } else {
-            "position".to_owned()
+            title.to_owned()
         };
         let room = style.small.columns_in(axis.right() - grid.area.x);
-        canvas.text(grid.area.x, y + style.small.line(), &fit(&folded, room), style.label(roles.dim));
+        canvas.text(grid.area.x, y, &fit(&folded, room), style.label(roles.dim));
     }
 }
 
@@ -302,7 +323,7 @@ fn draw_mark(canvas: &mut Canvas<'_>, grid: &Grid, cell: Area, callout: Area, la
     let x = (center.0 - width / 2).clamp(grid.area.x, (right - width).max(grid.area.x));
     canvas.text(x, callout.y, &text, ink);
     // From the label down to the ring; a dark seam keeps it visible on every colour.
-    let (top, end) = (callout.y + style.small.line(), center.1 - radius);
+    let (top, end) = (callout.y + style.small.line() + 2, center.1 - radius);
     canvas.fill(Area::new(center.0 - 1, top, 3, end - top), roles.ground);
     canvas.vertical(center.0, top, end, roles.text);
     canvas.circle(center, radius as u32, 5, roles.ground);
@@ -311,7 +332,7 @@ fn draw_mark(canvas: &mut Canvas<'_>, grid: &Grid, cell: Area, callout: Area, la
 
 /// Height that [`draw_legend`] needs.
 pub fn legend_height(style: &Style) -> i32 {
-    style.small.line() * 2 + style.unit()
+    style.small.line() * 2 + style.unit() * 3 / 2
 }
 
 /// The severity scale with its ticks, and the signs.
@@ -327,7 +348,8 @@ pub fn draw_legend(canvas: &mut Canvas<'_>, area: Area, style: &Style) {
     let tail = style.small.width(unit_text) + 2 * unit;
     let with_swatches = area.w - all - tail >= unit * 34;
     let bar_w = (area.w - tail - if with_swatches { all } else { 0 }).clamp(0, unit * 60);
-    let bar = Area::new(area.x + unit, area.y + unit / 2, bar_w - unit, style.small.line() * 3 / 5);
+    let edge = style.small.width("1000") / 2;
+    let bar = Area::new(area.x + edge, area.y + unit, bar_w - edge, style.small.line() * 3 / 5);
     if bar.w < unit * 8 {
         return;
     }

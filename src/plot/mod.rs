@@ -150,7 +150,7 @@ pub fn file_name(view: View, model: &str, position: u32, checkpoint: Checkpoint,
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
             .collect();
-        let parts: Vec<&str> = kept.split('-').filter(|p| !p.is_empty()).collect();
+        let parts: Vec<&str> = kept.split('-').filter(|p| p.contains(|c| c != '.')).collect();
         parts.join("-").trim_matches('.').chars().take(MAX_MODEL).collect()
     };
     let model = match clean(model) {

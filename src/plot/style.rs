@@ -71,6 +71,11 @@ impl Style {
         body.inset(self.unit(), self.unit() * 3 / 4)
     }
 
+    /// Height that a pane adds to what it holds.
+    pub fn pane_extra(&self) -> i32 {
+        self.normal.line() + self.unit() / 2 + 1 + 2 * (self.unit() * 3 / 4)
+    }
+
     /// A sentence in the middle, for a pane that has nothing to show.
     pub fn nothing(&self, canvas: &mut Canvas<'_>, area: Area, why: &str) {
         let lines = super::font::wrap(why, self.normal.columns_in(area.w).max(1));

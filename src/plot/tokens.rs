@@ -79,6 +79,11 @@ impl TokensData {
         style.normal.line() + style.small.line() + style.unit()
     }
 
+    /// Height of all lines at this width.
+    pub fn height(&self, width: i32, style: &Style) -> i32 {
+        self.lines(width, style).len().max(1) as i32 * Self::line_height(style)
+    }
+
     /// Lays chips out in lines of at most `width` pixels: index of each line's first chip.
     fn lines(&self, width: i32, style: &Style) -> Vec<usize> {
         let mut starts = Vec::new();

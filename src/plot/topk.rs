@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::canvas::{Area, Canvas};
-use super::font::{columns, fit};
+use super::font::fit;
 use super::style::Style;
 use crate::palette::Rgb;
 use crate::wording::probability;
@@ -103,6 +103,9 @@ impl TopKData {
                 draw_row(canvas, line, row, scale, color, note, style);
             }
         }
+        if self.candidate.is_empty() {
+            return;
+        }
         self.draw_links(canvas, (left.right(), right.x), body.y, height, shown, style);
     }
 
@@ -125,7 +128,7 @@ impl TopKData {
                 Some(other) => {
                     let color = if other == rank { roles.line } else { roles.caution };
                     let end = (to - pad, y(other));
-                    canvas.path(&[start, end], 2, color);
+                    canvas.path(&[start, end], if style.unit() < 8 { 1 } else { 2 }, color);
                 }
                 None => canvas.circle(start, (style.unit() / 3).max(2) as u32, 0, roles.bad),
             }
@@ -146,7 +149,7 @@ fn draw_row(
     let unit = style.unit();
     let y = area.y + (area.h - style.normal.line()) / 2;
     let token_w = (area.w * 2 / 5).min(unit * 24);
-    let figure_w = style.normal.width(".000") + unit / 2;
+    let figure_w = style.normal.width("<.000") + unit / 2;
     let change_w = if change.is_some() { style.normal.width("▲000") } else { 0 };
     let room = style.normal.columns_in(token_w - unit);
     canvas.text(area.x, y, &quoted(row, room), style.ink(roles.text));
@@ -161,7 +164,6 @@ fn draw_row(
     canvas.text_right(bar.right() + figure_w + unit / 2, y, &p, ink);
     if let Some(change) = change {
         let color = if change == "=" { roles.dim } else { roles.caution };
-        debug_assert!(columns(&change) >= 1);
         canvas.text_right(area.right(), y, &fit(&change, 4), style.ink(color));
     }
 }

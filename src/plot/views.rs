@@ -1,14 +1,15 @@
 //! The table of pictures: one line each, and how each is composed.
 
 use super::canvas::{Area, Canvas};
-use super::font::fit;
+use super::font::{columns, fit};
 use super::style::Style;
 use super::tokens::TokensData;
 use super::verdict::{self, tone_color};
 use super::{Scene, adapt};
+use crate::compare::Severity;
 use crate::session::{SideStatus, snapshot::RunState};
 use crate::text::safe;
-use crate::wording;
+use crate::wording::{self, count};
 
 type Draw = fn(&Scene<'_>, &mut Canvas<'_>, Area, &Style);
 type Data = fn(&Scene<'_>) -> String;
@@ -137,7 +138,7 @@ const MAP_PANE: &str = "layer × position, worst severity";
 
 fn map(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
     let data = adapt::map(scene);
-    let note = format!("{} rows, {} positions", data.rows.len(), data.positions.len());
+    let note = format!("{}, {}", count(data.rows.len(), "row"), count(data.positions.len(), "position"));
     let body = framed(scene, canvas, area, style, ("parity map", MAP_PANE, &note));
     data.draw(canvas, body, style, true);
 }
@@ -178,7 +179,7 @@ fn draw_values(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &S
     }
     let (line, rest) = area.split_top(style.normal.line() + style.unit() / 2);
     let text = fit(&cell_lines(scene), style.normal.columns_in(line.w));
-    let beyond = adapt::focus(scene).and_then(|f| f.severity).is_some_and(|s| s.is_beyond_noise());
+    let beyond = adapt::focus(scene).and_then(|f| f.severity).is_some_and(Severity::is_beyond_noise);
     let roles = style.roles();
     canvas.text(line.x, line.y, &text, style.ink(if beyond { roles.bad } else { roles.good }));
     adapt::heatmap(scene).draw(canvas, rest, style, legend);
@@ -198,13 +199,27 @@ fn logits(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style)
 fn tokens(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
     let rest = header(scene, canvas, area, "tokens and verdict", style);
     let data = adapt::tokens(scene);
-    let (strip, lower) = rest.split_top(rest.h * 3 / 5);
-    let note = format!("{} tokens; the bar is the worst severity at the position", data.tokens.len());
+    let (strip, lower) = rest.split_top(strip_height(&data, rest.w, style).min(rest.h * 3 / 5));
+    let note = format!(
+        "{} tokens, sampled ones in blue; the bar is the worst severity at the position",
+        data.tokens.len()
+    );
     let inside = style.pane(canvas, strip, "tokens", &note);
     data.draw(canvas, inside, style);
     let (_, lower) = lower.split_top(style.unit());
     let inside = style.pane(canvas, lower, "verdict", "");
-    verdict::draw(canvas, inside, &wording::verdict(&scene.snapshot.verdict), style);
+    verdict::draw(canvas, inside, &sentences(scene), style);
+}
+
+/// The verdict and what the flags of the strip mean.
+fn sentences(scene: &Scene<'_>) -> Vec<wording::Sentence> {
+    let mut all = wording::verdict(&scene.snapshot.verdict);
+    all.extend(adapt::garbage(scene.snapshot));
+    all
+}
+
+fn strip_height(data: &TokensData, width: i32, style: &Style) -> i32 {
+    data.height(width - 2 * style.unit(), style) + style.pane_extra()
 }
 
 fn growth(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
@@ -244,13 +259,18 @@ fn screen(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style)
     let model = fit(&safe(&snapshot.model), share(x, 4));
     canvas.text(x, y, &model, style.ink(roles.text).bold());
     x += style.normal.width(&model) + 2 * unit;
-    for (i, (name, side)) in
-        [("reference", &snapshot.reference), ("candidate", &snapshot.candidate)].into_iter().enumerate()
-    {
-        let room = share(x, 2 - i as i32);
-        let state = wording::state(side);
-        let text = fit(&side_text(name, side), room.saturating_sub(state.chars().count() + 5).max(12));
-        canvas.text(x, y, &text, style.ink(if i == 0 { roles.reference } else { roles.candidate }));
+    let parts = [
+        ("reference", &snapshot.reference, roles.reference),
+        ("candidate", &snapshot.candidate, roles.candidate),
+    ]
+    .map(|(name, side, color)| (side_text(name, side), wording::state(side), side, color));
+    // Each side gets half the room, or what the other one leaves.
+    let needs = parts.each_ref().map(|(text, state, ..)| columns(text) + columns(state) + 6);
+    let room = share(x, 1) as i32;
+    let rooms = [(room / 2).max(room - needs[1]), (room / 2).max(room - needs[0])];
+    for ((text, state, side, color), room) in parts.into_iter().zip(rooms) {
+        let text = fit(&text, (room - columns(&state) - 6).max(12) as usize);
+        canvas.text(x, y, &text, style.ink(color));
         x += style.normal.width(&text) + unit;
         canvas.text(x, y, "●", style.ink(tone_color(wording::state_tone(&side.state), style)));
         x += 2 * unit;
@@ -261,10 +281,11 @@ fn screen(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style)
     canvas.text_right(title.right(), y, &step, style.ink(roles.dim));
 
     let gap = unit;
-    let strip_h = TokensData::line_height(style) * 2 + style.normal.line() + unit * 3;
-    let (strip, rest) = rest.split_top(strip_h.min(rest.h / 4));
     let data = adapt::tokens(scene);
-    let note = format!("{} tokens", data.tokens.len());
+    let most =
+        strip_height(&data, rest.w, style).min(TokensData::line_height(style) * 2 + style.pane_extra());
+    let (strip, rest) = rest.split_top(most.min(rest.h / 4));
+    let note = count(data.tokens.len(), "token");
     let inside = style.pane(canvas, strip, "tokens", &note);
     data.draw(canvas, inside, style);
 
@@ -283,5 +304,5 @@ fn screen(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style)
     draw_values(scene, canvas, inside, style, true);
     let (_, verdict_area) = verdict_area.split_top(gap);
     let inside = style.pane(canvas, verdict_area, "verdict", "");
-    verdict::draw(canvas, inside, &wording::verdict(&snapshot.verdict), style);
+    verdict::draw(canvas, inside, &sentences(scene), style);
 }
