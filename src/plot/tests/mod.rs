@@ -170,6 +170,8 @@ fn a_mark_or_cursor_outside_the_map_is_no_harm() {
 fn huge_sessions_stay_small_on_paper() {
     // Cells are capped at 16,384 for a map and 4,096 for each of three heatmaps; a rectangle takes
     // about 100 bytes.
+    let (snapshot, cursor) = scenes::build(Kind::Huge);
+    let scene = Scene { snapshot: &snapshot, cursor };
     for (view, cells) in
         [(View::Map, 16_384), (View::Layer, 16_384), (View::Heatmaps, 3 * 4_096), (View::Screen, 28_672)]
     {
