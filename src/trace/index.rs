@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::Header;
 use super::limits::{MAX_FOREIGN, MAX_NAMES, MAX_NOTES, MAX_QUOTE};
 use super::record::{RawPlace, Record, TensorRecord};
 use super::sidecar::Sidecar;
 use super::store::{Cell, Notes, Place, Token};
-use super::{Dtype, Header};
 use crate::model::Checkpoint;
 
 /// Everything known about one position.
@@ -42,6 +42,8 @@ pub struct Index {
     pub notes: Notes,
     /// Positions with something new since the caller last emptied it.
     pub changed: BTreeSet<u32>,
+    /// Whether anything but headers was recorded.
+    begun: bool,
     /// Whether any position was said to be complete: then the others are not.
     says_complete: bool,
     /// End of the sidecar bytes of cells whose bytes are not there yet.
@@ -53,9 +55,9 @@ pub struct Index {
 impl Index {
     /// Takes in one record of line `number`, which starts at byte `offset` of the text.
     pub fn apply(&mut self, record: Record<'_>, number: u64, offset: u64, sidecar: &mut Sidecar) -> Effect {
+        let fresh = !std::mem::replace(&mut self.begun, true);
         match record {
             Record::Header { header, problem } => {
-                let fresh = self.columns.is_empty() && self.notes.foreign.is_empty();
                 if !fresh {
                     self.forget_run();
                     self.notes.earlier_runs += 1;
@@ -63,6 +65,7 @@ impl Index {
                 if let Some(problem) = problem.or_else(|| header.sidecar_problem()) {
                     self.note(number, problem);
                 }
+                self.begun = false;
                 self.header = Some(*header);
                 return if fresh { Effect::Header } else { Effect::NewRun };
             }
@@ -149,7 +152,8 @@ impl Index {
     /// The column at `position`, which is marked as changed.
     fn column(&mut self, position: u32) -> &mut Column {
         // A later position may make the last one complete (see `is_complete`).
-        if let Some((&last, _)) = self.columns.last_key_value()
+        if !self.says_complete
+            && let Some((&last, _)) = self.columns.last_key_value()
             && last < position
         {
             self.changed.insert(last);
@@ -263,11 +267,13 @@ impl Index {
 }
 
 impl Cell {
-    /// End of its bytes in the sidecar, if its values are there.
+    /// End of its bytes in the sidecar, if it has any there.
     fn sidecar_end(&self) -> Option<u64> {
         match self.place {
-            Place::Sidecar { offset } => Some(offset + u64::from(self.len) * Dtype::size(self.dtype) as u64),
-            Place::Text { .. } => None,
+            Place::Sidecar { offset } if self.len > 0 => {
+                Some(offset + u64::from(self.len) * self.dtype.size() as u64)
+            }
+            _ => None,
         }
     }
 }

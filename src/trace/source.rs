@@ -5,7 +5,6 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use memchr::memchr;
 
@@ -74,8 +73,8 @@ pub struct Line<'a> {
 pub struct Source {
     path: PathBuf,
     file: Option<(File, Identity)>,
-    /// Length and time of change when the content was last found unchanged.
-    stamp: Option<(u64, SystemTime)>,
+    /// Length of the file at the last look.
+    length: u64,
     /// Bytes of the file that were read.
     offset: u64,
     /// The last bytes before `offset`.
@@ -98,7 +97,7 @@ impl Source {
         Self {
             path: path.to_owned(),
             file: None,
-            stamp: None,
+            length: 0,
             offset: 0,
             tail: Vec::new(),
             buffer: Vec::new(),
@@ -127,7 +126,7 @@ impl Source {
 
     /// Whether everything that was there at the last look has been read.
     pub fn at_end(&self) -> bool {
-        self.stamp.is_none_or(|(length, _)| self.offset >= length)
+        self.offset >= self.length
     }
 
     /// The first bytes of the file, to recognise what it is.
@@ -163,15 +162,14 @@ impl Source {
             }
         }
         let Some((file, _)) = &self.file else { return Ok(Found::Absent) };
-        let metadata = file.metadata().map_err(|e| self.io(e))?;
-        let stamp = (metadata.len(), metadata.modified().map_err(|e| self.io(e))?);
-        if self.stamp != Some(stamp) {
-            if stamp.0 < self.offset || !self.tail_holds()? {
-                self.reset();
-                replaced = true;
-            }
-            self.stamp = Some(stamp);
+        let length = file.metadata().map_err(|e| self.io(e))?.len();
+        // The tail is compared at every look: times of change are too coarse to tell that nothing
+        // happened.
+        if length < self.offset || !self.tail_holds()? {
+            self.reset();
+            replaced = true;
         }
+        self.length = length;
         Ok(if replaced { Found::Replaced } else { Found::Same(0) })
     }
 
@@ -244,7 +242,7 @@ impl Source {
 
     /// Starts again at the first byte of the same file.
     pub fn reset(&mut self) {
-        self.stamp = None;
+        self.length = 0;
         self.offset = 0;
         self.tail.clear();
         (self.begin, self.filled, self.searched) = (0, 0, 0);
