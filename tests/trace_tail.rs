@@ -1,6 +1,8 @@
 //! Following a trace while a writer does anything a writer may do, against a model that reads the
 //! same bytes with `serde_json` from the start each time: nothing lost, nothing twice.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at once")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;

@@ -40,8 +40,10 @@ pub struct Index {
     pub columns: BTreeMap<u32, Column>,
     pub ended: bool,
     pub notes: Notes,
-    /// Positions with something new since the caller last emptied it.
-    pub changed: BTreeSet<u32>,
+    /// Positions with something new since [`Index::take_changed`].
+    changed: BTreeSet<u32>,
+    /// The position last put into `changed`.
+    latest: Option<u32>,
     /// Whether anything but headers was recorded.
     begun: bool,
     /// Whether any position was said to be complete: then the others are not.
@@ -158,7 +160,11 @@ impl Index {
         {
             self.changed.insert(last);
         }
-        self.changed.insert(position);
+        // Lines of one position follow each other, so the set is rarely asked.
+        if self.latest != Some(position) {
+            self.latest = Some(position);
+            self.changed.insert(position);
+        }
         self.columns.entry(position).or_default()
     }
 
@@ -189,6 +195,12 @@ impl Index {
         }
         self.notes.waiting = self.waiting.len() as u64;
         self.ended = false;
+    }
+
+    /// Positions with something new since the last call, ascending.
+    pub fn take_changed(&mut self) -> Vec<u32> {
+        self.latest = None;
+        std::mem::take(&mut self.changed).into_iter().collect()
     }
 
     /// Looks which waiting cells have their bytes now.

@@ -5,7 +5,8 @@ use std::fmt::Display;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 
-use super::limits::{MAX_PIECE, MAX_POSITION, MAX_QUOTE, MAX_VALUES};
+use super::limits::{MAX_PIECE, MAX_POSITION, MAX_VALUES};
+use super::scan::{quote, whole_number};
 use super::shape::Shape;
 use super::{Dtype, Header, scan, values};
 
@@ -149,8 +150,8 @@ fn tensor<'a>(
     let name = string("checkpoint", checkpoint)?;
     let in_sidecar = fields.offset.is_some();
     let dtype = match fields.dtype {
+        Some(b"\"f32\"") | None => Dtype::F32,
         Some(raw) => dtype(&string("dtype", raw)?, in_sidecar)?,
-        None => Dtype::F32,
     };
     let shape = fields.shape.map(|raw| Shape::parse(raw, has_header)).transpose()?;
 
@@ -226,10 +227,7 @@ fn position(fields: &Fields<'_>) -> Result<u32, Cow<'static, str>> {
 }
 
 fn number(name: &str, raw: &[u8], max: u64) -> Result<u64, Cow<'static, str>> {
-    let value = raw.iter().try_fold(0_u64, |sum, b| {
-        b.is_ascii_digit().then(|| sum.checked_mul(10)?.checked_add(u64::from(b - b'0'))).flatten()
-    });
-    value.filter(|&n| n <= max && !raw.is_empty()).ok_or_else(|| {
+    whole_number(raw).filter(|&n| n <= max).ok_or_else(|| {
         format!("{name}: a whole number from 0 to {max} was expected, not `{}`", quote(raw)).into()
     })
 }
@@ -276,11 +274,6 @@ impl<'de> Deserialize<'de> for Lossy {
         // serde_json hands strings over as bytes without checking that they are UTF-8.
         from.deserialize_bytes(Bytes)
     }
-}
-
-/// A short piece of foreign text for a message.
-pub fn quote(raw: &[u8]) -> String {
-    String::from_utf8_lossy(&raw[..raw.len().min(MAX_QUOTE)]).into_owned()
 }
 
 #[cfg(test)]

@@ -6,10 +6,13 @@
 
 use memchr::{memchr2, memchr3};
 
-use super::limits::MAX_DEPTH;
+use super::limits::{MAX_DEPTH, MAX_QUOTE};
 
 /// Why a line is no JSON object.
 pub type Problem = &'static str;
+
+/// Bytes of a string that are looked at one by one before the search for its end begins.
+const SHORT: usize = 16;
 
 /// Calls `field` with each key (between its quotes, escapes untouched) and the raw text of its value.
 pub fn object<'a>(line: &'a [u8], mut field: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), Problem> {
@@ -70,6 +73,14 @@ fn value(text: &[u8], at: usize) -> Result<usize, Problem> {
 /// End of the string whose opening quote is at `at`.
 fn string(text: &[u8], at: usize) -> Result<usize, Problem> {
     let mut at = at + 1;
+    // Keys and names are short: a call to the search costs more than they do.
+    for _ in 0..SHORT {
+        match text.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') | None => break,
+            Some(_) => at += 1,
+        }
+    }
     while let Some(found) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         at += found;
         if text[at] == b'"' {
@@ -115,6 +126,22 @@ fn nested(text: &[u8], at: usize, open: u8, close: u8) -> Result<usize, Problem>
         }
     }
     Err("the line breaks off in a list or an object")
+}
+
+/// The number that `raw` spells in decimal digits, if it is one and fits.
+pub fn whole_number(raw: &[u8]) -> Option<u64> {
+    if raw.is_empty() {
+        return None;
+    }
+    raw.iter().try_fold(0_u64, |sum, b| {
+        let digit = b.wrapping_sub(b'0');
+        if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(u64::from(digit)) }
+    })
+}
+
+/// A short piece of foreign text for a message.
+pub fn quote(raw: &[u8]) -> String {
+    String::from_utf8_lossy(&raw[..raw.len().min(MAX_QUOTE)]).into_owned()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! dropped too; otherwise a list is never turned around.
 
 use super::limits::{MAX_RANK, MAX_VALUES};
+use super::scan::{quote, whole_number};
 
 /// A shape, fastest axis first, within the limits on rank and size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,53 +37,46 @@ impl Shape {
 
     /// Reads the raw JSON of a `shape` field. `has_header`: whether the trace began with one.
     pub fn parse(raw: &[u8], has_header: bool) -> Result<Self, String> {
-        let text = std::str::from_utf8(raw).map_err(|_| "shape: not UTF-8".to_owned())?;
-        if let Some(inner) = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
-            let mut shape = Self::numbers(inner.trim().trim_start_matches("torch.Size"))?;
+        if let Some(inner) = raw.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\"")) {
+            let inner = inner.trim_ascii();
+            let mut shape = Self::numbers(inner.strip_prefix(b"torch.Size").unwrap_or(inner))?;
             shape.axes[..shape.rank].reverse();
             Ok(shape.without_slow_ones())
-        } else if text.starts_with('[') {
-            let mut shape = Self::numbers(text)?;
+        } else if raw.first() == Some(&b'[') {
+            let mut shape = Self::numbers(raw)?;
             while !has_header && shape.rank > 1 && shape.axes[0] == 1 {
                 shape.axes.copy_within(1.., 0);
                 shape.rank -= 1;
             }
             Ok(shape.without_slow_ones())
-        } else if text.bytes().all(|b| b.is_ascii_digit()) {
-            Self::numbers(text)
+        } else if raw.iter().all(u8::is_ascii_digit) {
+            Self::numbers(raw)
         } else {
-            Err(format!(
-                "shape: a list of numbers was expected, not `{}`",
-                text.chars().take(20).collect::<String>()
-            ))
+            Err(format!("shape: a list of numbers was expected, not `{}`", quote(raw)))
         }
     }
 
     /// Numbers between brackets or parentheses (or bare), divided by commas or `x`.
-    fn numbers(text: &str) -> Result<Self, String> {
+    fn numbers(text: &[u8]) -> Result<Self, String> {
         // `torch.Size([1, 8])` has both kinds.
-        let inner = [('(', ')'), ('[', ']')].iter().fold(text.trim(), |text, &(open, close)| {
-            text.strip_prefix(open).and_then(|t| t.strip_suffix(close)).unwrap_or(text).trim()
+        let inner = [(b"(", b")"), (b"[", b"]")].iter().fold(text.trim_ascii(), |text, &(open, close)| {
+            text.strip_prefix(open).and_then(|t| t.strip_suffix(close)).unwrap_or(text).trim_ascii()
         });
         // Python writes a tuple of one as `(5,)`.
-        let inner = inner.strip_suffix(',').unwrap_or(inner);
+        let inner = inner.strip_suffix(b",").unwrap_or(inner);
         let mut shape = Self { axes: [0; MAX_RANK], rank: 0 };
         let mut product = 1_u64;
-        for part in inner.split([',', 'x', '×']) {
-            let part = part.trim();
-            let axis = part.parse::<u32>().ok().filter(|&n| n > 0 && u64::from(n) <= MAX_VALUES);
-            let axis = axis.ok_or_else(|| {
-                format!(
-                    "shape: an axis of 1 to {MAX_VALUES} was expected, not `{}`",
-                    part.chars().take(20).collect::<String>()
-                )
+        for part in inner.split(|b| matches!(b, b',' | b'x')) {
+            let part = part.trim_ascii();
+            let axis = whole_number(part).filter(|&n| n > 0 && n <= MAX_VALUES).ok_or_else(|| {
+                format!("shape: an axis of 1 to {MAX_VALUES} was expected, not `{}`", quote(part))
             })?;
             // Neither factor exceeds 2^28, so this cannot overflow.
-            product *= u64::from(axis);
+            product *= axis;
             if shape.rank == MAX_RANK || product > MAX_VALUES {
                 return Err(format!("shape: more than {MAX_RANK} axes or {MAX_VALUES} values"));
             }
-            shape.axes[shape.rank] = axis;
+            shape.axes[shape.rank] = axis as u32;
             shape.rank += 1;
         }
         Ok(shape)

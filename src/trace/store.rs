@@ -148,7 +148,7 @@ impl Store {
             let effect = take(&mut store.index, &mut store.sidecar, &mut store.refused, line);
             store.after(effect)?;
         }
-        store.index.changed.clear();
+        store.index.take_changed();
         let index = &store.index;
         if index.header.is_none() && index.columns.is_empty() && index.notes.foreign.is_empty() {
             let problem = store.what_it_is();
@@ -196,7 +196,7 @@ impl Store {
         }
         Ok(Progress {
             bytes,
-            changed: std::mem::take(&mut self.index.changed).into_iter().collect(),
+            changed: self.index.take_changed(),
             restarted: std::mem::take(&mut self.restarted),
             at_end: self.source.at_end(),
         })

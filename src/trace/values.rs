@@ -73,11 +73,59 @@ fn item(text: &[u8]) -> Option<(f32, usize)> {
         }
         b'n' if text.starts_with(b"null") => Some((f32::NAN, 4)),
         _ => {
+            if let Some(short) = short_decimal(text) {
+                return Some(short);
+            }
             let (value, length) = fast_float2::parse_partial::<f32, _>(text).ok()?;
             let payload = nan_payload(&text[length..]).filter(|_| value.is_nan()).unwrap_or(0);
             Some((value, length + payload))
         }
     }
+}
+
+/// A plain decimal of at most 18 digits in all, without exponent, followed by something that is no
+/// part of a number: its value, rounded once to f32, and its length. Nearly every number of a trace
+/// is one.
+///
+/// Digits and power of ten are exact in f64 then, so their quotient is rounded once, and rounding
+/// it again to f32 is right unless it lies exactly in the middle between two f32; those, and what
+/// is too small for a full mantissa, are left to the general way.
+fn short_decimal(text: &[u8]) -> Option<(f32, usize)> {
+    const POWERS: [f64; 19] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
+        1e18,
+    ];
+    /// The bits of an f64 mantissa that an f32 mantissa lacks, and what they are in the middle.
+    const LOST: u64 = (1 << 29) - 1;
+    const MIDDLE: u64 = 1 << 28;
+    let negative = text.first() == Some(&b'-');
+    let start = usize::from(negative);
+    let (whole, at) = digits(text, start, 0);
+    let (mantissa, end) = match text.get(at) {
+        Some(b'.') => digits(text, at + 1, whole),
+        _ => (whole, at),
+    };
+    let decimals = (end - at).saturating_sub(1);
+    let has_exponent = matches!(text.get(end), Some(b'e' | b'E'));
+    if at == start || at - start + decimals > 18 || has_exponent || mantissa >= 1 << 53 {
+        return None;
+    }
+    let value = mantissa as f64 / POWERS.get(decimals)?;
+    let normal = value == 0.0 || value >= f64::from(f32::MIN_POSITIVE);
+    if !normal || value.to_bits() & LOST == MIDDLE {
+        return None;
+    }
+    let value = value as f32;
+    Some((if negative { -value } else { value }, end))
+}
+
+/// Adds the digits from `at` on to `number`; wraps beyond 19 digits in all.
+fn digits(text: &[u8], mut at: usize, mut number: u64) -> (u64, usize) {
+    while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+        at += 1;
+    }
+    (number, at)
 }
 
 /// The inside of a string: a number or a spelling of NaN or infinity.
@@ -145,6 +193,50 @@ mod tests {
     }
 
     #[test]
+    fn the_short_way_rounds_as_the_standard_library_does() {
+        let check = |text: &str| {
+            let expected = text.parse::<f32>().unwrap().to_bits();
+            assert_eq!(read(&format!("[{text}]")).map(|v| v[0].to_bits()), Ok(expected), "{text}");
+        };
+        // The middle between two f32, a little beside it, limits of the short way, odd forms.
+        for text in [
+            "16777217",
+            "16777219",
+            "16777217.0000001",
+            "16777216.9999999",
+            "9007199254740993",
+            "0.0",
+            "-0",
+            "999999999999999999",
+            "9999999999999999999",
+            "123456789.123456789",
+            "0.000000000000000001",
+            "1.",
+            "007.50",
+            "340282350000000000000000000000000000000",
+            "1.17549435e-38",
+            "3.4e38",
+            "1e-46",
+        ] {
+            check(text);
+        }
+        let mut state = 1_u32;
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let value = f32::from_bits(state);
+            if value.is_finite() {
+                check(&format!("{value:?}"));
+                check(&format!("{value:.8e}"));
+            }
+            let small = f64::from(state as i32) / 1e8;
+            check(&format!("{small:.6}"));
+            check(&format!("{small:.9}"));
+            // Exactly between two neighbours of 24 bits.
+            check(&format!("{:.1}", f64::from(state | 0x0080_0000) + 0.5));
+        }
+    }
+
+    #[test]
     fn every_spelling_of_what_is_not_finite_is_read() {
         for text in [
             "NaN",
@@ -165,7 +257,7 @@ mod tests {
             ["Infinity", "inf", "Inf", "+inf", "\"Infinity\"", "\"inf\"", "1e308", "\"1e308\"", "1e999"]
         {
             assert_eq!(read(&format!("[{text}]")), Ok(vec![f32::INFINITY]), "{text}");
-            let minus = if text.starts_with('"') { format!("\"-{}", &text[1..]) } else { format!("-{text}") };
+            let minus = text.strip_prefix('"').map_or(format!("-{text}"), |rest| format!("\"-{rest}"));
             if !text.starts_with('+') {
                 assert_eq!(read(&format!("[{minus}]")), Ok(vec![f32::NEG_INFINITY]), "{minus}");
             }
