@@ -1,7 +1,8 @@
 //! How weights are stored: one file per type, one line here that registers it.
 //!
 //! Widening to f32 gives llama.cpp's `dequantize_row_*` bit for bit: the same products in the same
-//! order, each rounded, never fused into one operation.
+//! order. For all types here a half times the small integers is exact in f32 (at most 24 bits), so that only
+//! the subtraction of a minimum rounds, and fusing it with the product before it gives the same bits.
 
 // A block's code is compiled once for each instruction set, which only happens if it is inlined there.
 #![allow(clippy::inline_always)]
@@ -9,9 +10,18 @@
 mod bf16;
 mod f16;
 mod f32;
+mod fifth_bits;
+mod iq4_nl;
+mod iq4_xs;
 mod k_scales;
+mod mxfp4;
+mod q2_k;
+mod q3_k;
 mod q4_0;
+mod q4_1;
 mod q4_k;
+mod q5_0;
+mod q5_1;
 mod q5_k;
 mod q6_k;
 mod q8_0;
@@ -148,14 +158,14 @@ impl WeightType {
             Self::Q4K => &q4_k::FORMAT,
             Self::Q5K => &q5_k::FORMAT,
             Self::Q6K => &q6_k::FORMAT,
-            Self::Q4_1 => &const { Format::known("Q4_1", 32, 20) },
-            Self::Q5_0 => &const { Format::known("Q5_0", 32, 22) },
-            Self::Q5_1 => &const { Format::known("Q5_1", 32, 24) },
-            Self::Q2K => &const { Format::known("Q2_K", 256, 84) },
-            Self::Q3K => &const { Format::known("Q3_K", 256, 110) },
-            Self::Iq4Nl => &const { Format::known("IQ4_NL", 32, 18) },
-            Self::Iq4Xs => &const { Format::known("IQ4_XS", 256, 136) },
-            Self::Mxfp4 => &const { Format::known("MXFP4", 32, 17) },
+            Self::Q4_1 => &q4_1::FORMAT,
+            Self::Q5_0 => &q5_0::FORMAT,
+            Self::Q5_1 => &q5_1::FORMAT,
+            Self::Q2K => &q2_k::FORMAT,
+            Self::Q3K => &q3_k::FORMAT,
+            Self::Iq4Nl => &iq4_nl::FORMAT,
+            Self::Iq4Xs => &iq4_xs::FORMAT,
+            Self::Mxfp4 => &mxfp4::FORMAT,
             Self::Q8_1 => &const { Format::known("Q8_1", 32, 36) },
             Self::Q8K => &const { Format::known("Q8_K", 256, 292) },
             Self::Iq2Xxs => &const { Format::known("IQ2_XXS", 256, 66) },
