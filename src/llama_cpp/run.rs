@@ -109,13 +109,18 @@ impl LlamaRun {
             other.insert("gpu_layers".into(), json!(load.gpu_layers));
         }
         if sampling.temperature > 0.0 {
-            other.insert("temperature".into(), json!(sampling.temperature));
+            other.insert("temperature".into(), decimal(sampling.temperature));
             other.insert("top_k".into(), json!(sampling.top_k));
-            other.insert("top_p".into(), json!(sampling.top_p));
+            other.insert("top_p".into(), decimal(sampling.top_p));
             other.insert("seed".into(), json!(sampling.seed));
         }
         other
     }
+}
+
+/// The number as it was written: 0.8, not the 0.800000011920929 that widening makes of it.
+fn decimal(value: f32) -> Value {
+    value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }
 
 impl Run for LlamaRun {
