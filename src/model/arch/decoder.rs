@@ -185,7 +185,8 @@ impl<'a> Decoder<'a> {
         let (q, kv) = (self.n_head * self.head_dim, self.n_head_kv * self.head_dim);
         let v = self.n_head_kv * self.head_dim_v;
         let name = format!("blk.{l}.attn_qkv");
-        let joined = self.b.projection(input, &name, q + kv + v, at(Site::Wqkv), at(Site::WqkvB))?;
+        let plain = if self.b.has(&format!("{name}.bias")) { Site::WqkvB } else { Site::Wqkv };
+        let joined = self.b.projection(input, &name, q + kv + v, at(Site::Wqkv), at(plain))?;
         let mut slice = |start, width, site| self.b.op(Op::Slice { start }, &[joined], width, at(site));
         Ok(Heads { q: slice(0, q, Site::Qcur), k: slice(q, kv, Site::Kcur), v: slice(q + kv, v, Site::Vcur) })
     }
