@@ -106,6 +106,11 @@ pub enum Op {
         /// The factor.
         factor: f32,
     },
+    /// cap · tanh(x / cap).
+    SoftCap {
+        /// The cap.
+        cap: f32,
+    },
     /// Inputs: query here, keys of every position up to this one. Output: q·k for every such
     /// position, `[positions, heads]`, position fastest, before scale and mask.
     Scores(Attention),
@@ -152,6 +157,7 @@ impl Op {
             Self::Slice { .. } => "slice",
             Self::Rope(_) => "rope",
             Self::Scale { .. } => "scale",
+            Self::SoftCap { .. } => "soft_cap",
             Self::Scores(_) => "attention scores",
             Self::SoftMax(_) => "attention softmax",
             Self::Mix(_) => "attention mix",

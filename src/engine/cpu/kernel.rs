@@ -85,6 +85,12 @@ impl Bound {
                     *out = T::from_f64(x.to_f64() * *factor as f64);
                 }
             }
+            Op::SoftCap { cap } => {
+                let cap = *cap as f64;
+                for (out, x) in out.iter_mut().zip(inputs[0]) {
+                    *out = T::from_f64(cap * (x.to_f64() / cap).tanh());
+                }
+            }
             Op::Scores(a) => each_head(a, visible, visible, out, |head, out| {
                 ops::scores_of_head(inputs[0], inputs[1], a, head, out);
             }),

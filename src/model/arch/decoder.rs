@@ -109,7 +109,7 @@ impl<'a> Decoder<'a> {
             return Err(keys.error("rope.dimension_count", format!("{n_rot} is odd, but RoPE rotates pairs")));
         }
         let freq_scale = match keys.text("rope.scaling.type")? {
-            None | Some("none" | "longrope") => 1.0,
+            None | Some("none" | "longrope" | "") => 1.0,
             Some("linear") => 1.0 / keys.float_or("rope.scaling.factor", 1.0)?,
             Some(other) => {
                 let other = crate::text::safe_short(other, 20);
@@ -243,12 +243,27 @@ impl<'a> Decoder<'a> {
         self.b.mat_mul(act, &name("ffn_down"), self.n_embd, Bias::IfPresent, at(Site::FfnOut))
     }
 
-    /// The final norm, the output matrix (the embedding's where the file has none of its own) and
-    /// the finished graph.
+    /// The query times `factor`, where the scores are not scaled later.
+    pub fn scale_query(&mut self, l: usize, query: NodeId, factor: f32) -> NodeId {
+        let width = self.n_head * self.head_dim;
+        let scaled = self.b.op(Op::Scale { factor }, &[query], width, Checkpoint::layer(Site::QcurScaled, l));
+        self.b.shaped(scaled, &[self.head_dim, self.n_head])
+    }
+
+    /// The matrix that makes logits: the embedding's where the file has none of its own.
+    pub fn output_matrix(&self) -> &'static str {
+        if self.b.has("output.weight") { "output.weight" } else { "token_embd.weight" }
+    }
+
+    /// The final norm, the logits and the finished graph.
     pub fn finish(mut self, stream: NodeId, norm: Op) -> Result<Graph, ModelError> {
         let norm = self.b.norm(norm, stream, "output_norm", Checkpoint::global(Site::ResultNorm))?;
-        let output = if self.b.has("output.weight") { "output.weight" } else { "token_embd.weight" };
-        self.b.mat_mul(norm, output, self.n_vocab, Bias::IfPresent, Checkpoint::LOGITS)?;
-        Ok(self.b.finish(self.n_layer, self.n_embd, self.n_vocab, self.n_ctx))
+        self.b.mat_mul(norm, self.output_matrix(), self.n_vocab, Bias::IfPresent, Checkpoint::LOGITS)?;
+        Ok(self.into_graph())
+    }
+
+    /// The graph, once the logits are in it.
+    pub fn into_graph(self) -> Graph {
+        self.b.finish(self.n_layer, self.n_embd, self.n_vocab, self.n_ctx)
     }
 }

@@ -1,6 +1,9 @@
 //! Architectures: one file each that describes the graph, one line here that registers it.
 
 mod decoder;
+mod gemma;
+mod gemma2;
+mod gemma3;
 mod gpt2;
 mod llama;
 mod phi3;
@@ -26,6 +29,8 @@ pub static ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "qwen3", build: qwen3::build },
     Architecture { name: "phi3", build: phi3::build },
     Architecture { name: "gpt2", build: gpt2::build },
+    Architecture { name: "gemma2", build: gemma2::build },
+    Architecture { name: "gemma3", build: gemma3::build },
 ];
 
 /// The graph of the model in `gguf`.
