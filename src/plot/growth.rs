@@ -107,7 +107,7 @@ impl GrowthData {
         self.draw_layers(canvas, plot, axis, style, &x);
         let quiet = roles.dim.mix(roles.ground, 0.25);
         self.draw_line(canvas, &x, &y, |p| p.worst.map(|w| w.0), 1, quiet);
-        self.draw_line(canvas, &x, &y, |p| p.here.map(|w| w.0), 2, roles.accent);
+        self.draw_line(canvas, &x, &y, |p| p.here.map(|w| w.0), style.stroke(), roles.accent);
         let radius = if n > 400 { 2 } else { (plot.w / (3 * n as i32).max(1)).clamp(2, unit / 2 + 1) };
         for (i, p) in self.points.iter().enumerate().step_by(n.div_ceil(MAX_POINTS).max(1)) {
             let odd = |figures: Option<(f64, Severity)>| figures.is_some_and(|f| !f.0.is_finite());
@@ -207,7 +207,7 @@ impl GrowthData {
         canvas.text(left, label_y, &text, ink);
         let radius = style.unit() * 4 / 5 + 2;
         canvas.vertical(center.0, label_y + style.small.line(), center.1 - radius, roles.text);
-        canvas.circle(center, radius as u32, 2, roles.text);
+        canvas.circle(center, radius as u32, style.stroke(), roles.text);
     }
 
     fn draw_key(&self, canvas: &mut Canvas<'_>, top: Area, plot: Area, style: &Style, quiet: Rgb) {

@@ -159,10 +159,9 @@ fn draw_panel(
     } else {
         format!("{}, {} a row", count(values.len(), "value"), layout.columns)
     };
-    let cells = rows.len() * columns.len();
-    let shape = if cells < layout.rows * layout.columns {
-        let folded = layout.rows.div_ceil(rows.len()) * layout.columns.div_ceil(columns.len());
-        format!("{shape}; a cell is the largest of {folded}")
+    let folded = layout.rows.div_ceil(rows.len().max(1)) * layout.columns.div_ceil(columns.len().max(1));
+    let shape = if folded > 1 {
+        format!("{}, the largest of {folded} a cell", count(values.len(), "value"))
     } else {
         shape
     };

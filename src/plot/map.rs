@@ -326,8 +326,8 @@ fn draw_mark(canvas: &mut Canvas<'_>, grid: &Grid, cell: Area, callout: Area, la
     let (top, end) = (callout.y + style.small.line() + 2, center.1 - radius);
     canvas.fill(Area::new(center.0 - 1, top, 3, end - top), roles.ground);
     canvas.vertical(center.0, top, end, roles.text);
-    canvas.circle(center, radius as u32, 5, roles.ground);
-    canvas.circle(center, radius as u32, 2, roles.text);
+    canvas.circle(center, radius as u32, style.stroke() + 3, roles.ground);
+    canvas.circle(center, radius as u32, style.stroke(), roles.text);
 }
 
 /// Height that [`draw_legend`] needs.

@@ -38,6 +38,11 @@ impl Style {
         self.normal.advance()
     }
 
+    /// Width of a line that matters, in pixels.
+    pub fn stroke(&self) -> u32 {
+        (self.unit() as u32 / 5).clamp(1, 4)
+    }
+
     /// Ordinary text in a colour.
     pub fn ink(&self, color: Rgb) -> Ink {
         Ink { face: self.normal, color, bold: false }

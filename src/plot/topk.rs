@@ -128,7 +128,7 @@ impl TopKData {
                 Some(other) => {
                     let color = if other == rank { roles.line } else { roles.caution };
                     let end = (to - pad, y(other));
-                    canvas.path(&[start, end], if style.unit() < 8 { 1 } else { 2 }, color);
+                    canvas.path(&[start, end], style.stroke(), color);
                 }
                 None => canvas.circle(start, (style.unit() / 3).max(2) as u32, 0, roles.bad),
             }
