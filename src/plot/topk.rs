@@ -130,7 +130,11 @@ impl TopKData {
                     let end = (to - pad, y(other));
                     canvas.path(&[start, end], style.stroke(), color);
                 }
-                None => canvas.circle(start, (style.unit() / 3).max(2) as u32, 0, roles.bad),
+                None => {
+                    // Red: the candidate's list lacks it; grey: it stands below what is shown.
+                    let color = if row.other_rank.is_some() { roles.dim } else { roles.bad };
+                    canvas.circle(start, (style.unit() / 3).max(2) as u32, 0, color);
+                }
             }
         }
     }

@@ -281,6 +281,15 @@ fn screen(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style)
     canvas.text_right(title.right(), y, &step, style.ink(roles.dim));
 
     let gap = unit;
+    let rest = match &snapshot.message {
+        Some(message) => {
+            let (rest, foot) = rest.split_bottom(style.normal.line() + unit / 2);
+            let text = fit(message, style.normal.columns_in(foot.w));
+            canvas.text(foot.x, foot.y + unit / 2, &text, style.ink(roles.caution));
+            rest
+        }
+        None => rest,
+    };
     let data = adapt::tokens(scene);
     let most =
         strip_height(&data, rest.w, style).min(TokensData::line_height(style) * 2 + style.pane_extra());

@@ -155,6 +155,39 @@ fn folding_many_positions_into_one_pixel_keeps_the_single_bad_one() {
 }
 
 #[test]
+fn cells_stand_at_their_place() {
+    let cell = |s: f32| MapCell { shade: Shade::of_severity(Severity(s)), ..MapCell::default() };
+    let row = |label: &str, bad: Option<usize>| MapRow {
+        label: label.to_owned(),
+        number: None,
+        cells: (0..10).map(|i| cell(if bad == Some(i) { 50.0 } else { 0.2 })).collect(),
+    };
+    let rows = vec![row("out", None), row("l 1", Some(7)), row("l 0", None)];
+    let data = MapData { positions: (0..10).collect(), rows, ..MapData::default() };
+    let pixels = plain(&data, (700, 300));
+    let places = |s: f32| -> Vec<(u32, u32)> {
+        let c = severity(Severity(s), Ground::Dark);
+        pixels.enumerate_pixels().filter(|p| p.2.0 == [c.0, c.1, c.2]).map(|p| (p.0, p.1)).collect()
+    };
+    let (bad, calm) = (places(50.0), places(0.2));
+    let span = |v: &[u32]| (v.iter().min().copied().unwrap_or(0), v.iter().max().copied().unwrap_or(0));
+    let (left, right) = span(&bad.iter().map(|p| p.0).collect::<Vec<_>>());
+    let (top, bottom) = span(&bad.iter().map(|p| p.1).collect::<Vec<_>>());
+    let (first, last) = span(&calm.iter().map(|p| p.0).collect::<Vec<_>>());
+    let (above, below) = span(&calm.iter().map(|p| p.1).collect::<Vec<_>>());
+    let (width, height) = ((last + 1 - first) / 10, (below + 1 - above) / 3);
+    // The eighth of ten columns, the second of three rows, to a pixel of rounding and separators.
+    assert!(
+        left.abs_diff(first + 7 * width) <= 2 && right.abs_diff(first + 8 * width) <= 2,
+        "{left} {right} {first} {last}"
+    );
+    assert!(
+        top.abs_diff(above + height) <= 2 && bottom.abs_diff(above + 2 * height) <= 2,
+        "{top} {bottom} {above} {below}"
+    );
+}
+
+#[test]
 fn a_mark_or_cursor_outside_the_map_is_no_harm() {
     let data = MapData {
         positions: vec![7],

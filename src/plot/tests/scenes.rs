@@ -407,7 +407,7 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
         run: RunState::Paused,
         step: 18,
         focus,
-        message: None,
+        message: (kind == Kind::Odd).then(|| "the reference stalled".to_owned()),
     };
     (snapshot, cursor)
 }
