@@ -15,4 +15,5 @@ pub mod session;
 pub mod text;
 pub mod tokenizer;
 pub mod trace;
+pub mod tui;
 pub mod wording;

@@ -1,0 +1,90 @@
+//! What a key or the mouse asks for.
+
+use super::{PaneKind, Row};
+
+/// Everything that can be asked of the screen. Keys are bound to actions in one table,
+/// [`crate::tui::keymap::BINDINGS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// One position back.
+    Left,
+    /// One position on.
+    Right,
+    /// Several positions back.
+    FarLeft,
+    /// Several positions on.
+    FarRight,
+    /// The first position.
+    First,
+    /// The last position.
+    Last,
+    /// One row towards the logits; scrolls up in a pane of text.
+    Up,
+    /// One row towards the embedding; scrolls down in a pane of text.
+    Down,
+    /// Several rows towards the logits.
+    PageUp,
+    /// Several rows towards the embedding.
+    PageDown,
+    /// From layers to the checkpoints of one, and from there to the tensor.
+    Drill,
+    /// Out again; closes the help.
+    Leave,
+    /// The first divergence.
+    FirstDivergence,
+    /// The next place where an error enters.
+    NextDivergence,
+    /// The previous place where an error enters.
+    PreviousDivergence,
+    /// Keep the cursor at the newest position.
+    Follow,
+    /// Where the cursor was before the last jump.
+    HistoryBack,
+    /// The other way.
+    HistoryForward,
+    /// The channel before.
+    ChannelBack,
+    /// The next channel.
+    ChannelOn,
+    /// The channel with the largest difference.
+    WorstChannel,
+    /// Compute one position.
+    Step,
+    /// Run, or pause when running.
+    ToggleRun,
+    /// Stop computing.
+    Pause,
+    /// Forget the newest position.
+    StepBack,
+    /// The next pane.
+    FocusNext,
+    /// The pane before.
+    FocusPrevious,
+    /// The whole map at once, or one column a position.
+    Fit,
+    /// Export the focused pane.
+    ExportPane,
+    /// Export the screen.
+    ExportScreen,
+    /// Open or close the help.
+    Help,
+    /// Draw everything anew.
+    Redraw,
+    /// Leave the terminal to the shell until resumed.
+    Suspend,
+    /// End.
+    Quit,
+    /// The mouse chose a cell of the map.
+    Select {
+        /// Its position.
+        position: u32,
+        /// Its row.
+        row: Row,
+    },
+    /// The mouse chose a position in the strip of tokens.
+    SelectPosition(u32),
+    /// The mouse chose a pane.
+    FocusOn(PaneKind),
+    /// The wheel was turned over this pane, by this many notches, down when positive.
+    Wheel(PaneKind, i16),
+}

@@ -1,0 +1,237 @@
+//! Input, snapshots and frames: one thread, one `select!`, input first. Nothing runs while nothing
+//! changes.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream};
+use futures_util::{FutureExt, StreamExt};
+use ratatui::layout::Rect;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::{Instant, sleep_until};
+
+use super::app::{App, Effect};
+use super::terminal::Screen;
+use super::theme::Theme;
+use super::{Ended, Exporter, TuiError, TuiOptions, keymap, view};
+use crate::session::{Command, Link};
+
+/// Shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(16);
+/// How soon a full command channel is tried again.
+const RETRY: Duration = Duration::from_millis(25);
+/// Commands that wait for a busy session; more are refused.
+const WAITING: usize = 64;
+
+type Exported = Result<std::path::PathBuf, String>;
+
+/// Whether the loop goes on.
+enum Flow {
+    GoOn,
+    End(Ended),
+}
+
+pub(super) struct EventLoop {
+    app: App,
+    theme: Theme,
+    screen: Screen,
+    link: Link,
+    exporter: Option<Exporter>,
+    exports: (Sender<Exported>, Receiver<Exported>),
+    waiting: VecDeque<Command>,
+    dirty: bool,
+    session_gone: bool,
+}
+
+impl EventLoop {
+    pub(super) fn new(mut link: Link, options: TuiOptions) -> Result<Self, TuiError> {
+        let snapshot = Arc::clone(&link.snapshots.borrow_and_update());
+        let theme = options.theme.unwrap_or_else(Theme::detect);
+        Ok(Self {
+            app: App::new(snapshot),
+            theme,
+            screen: Screen::enter().map_err(TuiError::Terminal)?,
+            link,
+            exporter: options.exporter,
+            exports: mpsc::channel(8),
+            waiting: VecDeque::new(),
+            dirty: true,
+            session_gone: false,
+        })
+    }
+
+    pub(super) async fn run(mut self) -> Result<Ended, TuiError> {
+        let mut events = EventStream::new();
+        let mut signals = Signals::new().map_err(TuiError::Terminal)?;
+        let mut next_frame = Instant::now();
+        loop {
+            self.send();
+            if self.dirty && Instant::now() >= next_frame {
+                self.dirty = false;
+                let (app, theme) = (&self.app, &self.theme);
+                self.screen.draw(|frame| view::draw(frame, app, theme)).map_err(TuiError::Terminal)?;
+                next_frame = Instant::now() + FRAME;
+            }
+            let retry = Instant::now() + RETRY;
+            let flow = tokio::select! {
+                biased;
+                event = events.next() => match event {
+                    Some(Ok(event)) => self.drain(event, &mut events)?,
+                    Some(Err(error)) => return Err(TuiError::Terminal(error)),
+                    // Input is closed: the terminal is gone.
+                    None => Flow::End(Ended::Signal(libc::SIGHUP)),
+                },
+                signal = signals.next() => Flow::End(Ended::Signal(signal)),
+                changed = self.link.snapshots.changed(), if !self.session_gone => {
+                    self.snapshot(changed.is_ok());
+                    Flow::GoOn
+                }
+                Some(result) = self.exports.1.recv() => {
+                    self.app.exported(result);
+                    self.dirty = true;
+                    Flow::GoOn
+                }
+                () = sleep_until(next_frame), if self.dirty => Flow::GoOn,
+                () = sleep_until(retry), if self.has_unsent() => Flow::GoOn,
+            };
+            if let Flow::End(ended) = flow {
+                // The session learns it at the latest when the channel closes.
+                let _ = self.link.commands.try_send(Command::Quit);
+                return Ok(ended);
+            }
+        }
+    }
+
+    fn snapshot(&mut self, alive: bool) {
+        if alive {
+            let snapshot = Arc::clone(&self.link.snapshots.borrow_and_update());
+            self.app.set_snapshot(snapshot);
+        } else {
+            self.session_gone = true;
+            self.app.tell("the session has ended: what it found stays here, q quits", true);
+        }
+        self.dirty = true;
+    }
+
+    /// Takes in everything that was typed, then goes on.
+    fn drain(&mut self, first: Event, events: &mut EventStream) -> Result<Flow, TuiError> {
+        // A flood of input (a held key over a slow line) must not keep the frames waiting.
+        const MOST: usize = 64;
+        let mut next = Some(first);
+        for _ in 0..MOST {
+            let Some(event) = next else { break };
+            if let Flow::End(ended) = self.event(&event)? {
+                return Ok(Flow::End(ended));
+            }
+            next = match events.next().now_or_never() {
+                Some(Some(Ok(event))) => Some(event),
+                Some(Some(Err(error))) => return Err(TuiError::Terminal(error)),
+                Some(None) | None => None,
+            };
+        }
+        if let Some(event) = next {
+            return self.event(&event);
+        }
+        Ok(Flow::GoOn)
+    }
+
+    fn event(&mut self, event: &Event) -> Result<Flow, TuiError> {
+        let action = match *event {
+            Event::Key(key) => keymap::action(key, self.app.view()),
+            Event::Mouse(mouse) => {
+                let (width, height) = self.screen.size().map_err(TuiError::Terminal)?;
+                view::mouse(mouse, &self.app, &self.theme, Rect::new(0, 0, width, height))
+            }
+            Event::Resize(..) => {
+                self.dirty = true;
+                None
+            }
+            _ => None,
+        };
+        let Some(action) = action else { return Ok(Flow::GoOn) };
+        self.app.update(action);
+        self.dirty = true;
+        for effect in self.app.take_effects() {
+            match effect {
+                Effect::Send(command) if self.waiting.len() < WAITING => self.waiting.push_back(command),
+                Effect::Send(_) => self.app.tell("the session is busy: that was not sent", true),
+                Effect::Export(request) => self.export(request),
+                Effect::Redraw => self.screen.clear().map_err(TuiError::Terminal)?,
+                Effect::Suspend => self.screen.suspend().map_err(TuiError::Terminal)?,
+                Effect::Quit => {
+                    self.send();
+                    return Ok(Flow::End(Ended::Quit));
+                }
+            }
+        }
+        Ok(Flow::GoOn)
+    }
+
+    /// Drawing a picture takes a while, so it happens elsewhere; a panic there is an error here.
+    fn export(&mut self, request: super::ExportRequest) {
+        let Some(exporter) = self.exporter.clone() else {
+            self.app.tell("no export in this session", true);
+            return;
+        };
+        let report = self.exports.0.clone();
+        tokio::spawn(async move {
+            let result = tokio::task::spawn_blocking(move || exporter(request)).await;
+            let result = result.unwrap_or_else(|_| Err("drawing it failed inside paritty".to_owned()));
+            // Nobody listens any more: the screen was left.
+            let _ = report.send(result).await;
+        });
+    }
+
+    fn has_unsent(&self) -> bool {
+        !self.session_gone && (!self.waiting.is_empty() || self.app.wanted_focus().is_some())
+    }
+
+    /// Sends what waits, in order, then what the cursor wants; never blocks.
+    fn send(&mut self) {
+        while let Some(&command) = self.waiting.front() {
+            match self.link.commands.try_send(command) {
+                Ok(()) => {
+                    self.waiting.pop_front();
+                }
+                Err(TrySendError::Full(_)) => return,
+                Err(TrySendError::Closed(_)) => {
+                    self.waiting.clear();
+                    self.app.tell("the session has ended", true);
+                }
+            }
+        }
+        if let Some(command) = self.app.wanted_focus()
+            && !matches!(self.link.commands.try_send(command), Err(TrySendError::Full(_)))
+        {
+            self.app.asked_for_focus();
+        }
+    }
+}
+
+/// The signals that end the screen.
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::interrupt())?,
+        ]))
+    }
+
+    async fn next(&mut self) -> i32 {
+        let [term, hup, int] = &mut self.0;
+        tokio::select! {
+            _ = term.recv() => libc::SIGTERM,
+            _ = hup.recv() => libc::SIGHUP,
+            _ = int.recv() => libc::SIGINT,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Worst elements: the cursor's channel, then the values that differ most, with their bits.
+//!
+//! ```text
+//! ─ worst elements ─────────────────────────────── channel 17 ─
+//!     at   reference   candidate         Δ        ULP  bits
+//!     17    1.2345e0    1.5432e0   3.09e-1    2589427  3f9e0419 3fc58794
+//! ```
+
+use std::cmp::Ordering;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::Line;
+
+use super::{Context, frame, heading, put, span};
+use crate::trace::Tensor;
+use crate::tui::app::PaneKind;
+use crate::tui::theme::Role;
+
+/// Elements that are listed.
+const LISTED: usize = 64;
+
+/// Draws it.
+pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
+    let (app, theme) = (context.app, context.theme);
+    let channel = app.cursor().channel;
+    let title = heading(context, PaneKind::Elements, "worst elements");
+    let right = Line::from(span(&format!("channel {channel}"), theme.bold(Role::Accent)));
+    let inner = frame(context, PaneKind::Elements, &title, Some(&right), area, buf);
+    let shown = app.shown();
+    let pair = shown.any().and_then(|f| f.reference.as_ref().zip(f.candidate.as_ref()));
+    let Some((reference, candidate)) = pair else {
+        put(buf, inner, 0, &Line::from(span("both sides are needed for this", theme.style(Role::Dim))));
+        return;
+    };
+    // What the width does not hold goes: first the bits, then the difference.
+    let (bits, delta) = (inner.width >= 67, inner.width >= 49);
+    let columns = |texts: [&str; 6]| {
+        let [channel, a, b, change, ulps, hex] = texts;
+        let change = if delta { format!(" {change:>9}") } else { String::new() };
+        let hex = if bits { format!("  {hex}") } else { String::new() };
+        format!("{channel:>6} {a:>11} {b:>11}{change} {ulps:>10}{hex}")
+    };
+    let head = columns(["at", "reference", "candidate", "Δ", "ULP", "bits"]);
+    put(buf, inner, 0, &Line::from(span(&head, theme.style(Role::Dim))));
+    let worst = worst(reference, candidate);
+    let rows = inner.height.saturating_sub(1) as usize;
+    let under_cursor = (channel as usize) < reference.values.len().min(candidate.values.len());
+    let pinned = under_cursor.then_some(channel as usize);
+    let scroll = (app.scroll(PaneKind::Elements) as usize).min(worst.len().saturating_sub(rows));
+    let listed = worst.iter().copied().skip(scroll).filter(|c| Some(*c) != pinned);
+    for (y, c) in pinned.into_iter().chain(listed).take(rows).enumerate() {
+        let (a, b) = (reference.values[c], candidate.values[c]);
+        let ulps = ulps(a, b).map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let hex = format!("{:08x} {:08x}", a.to_bits(), b.to_bits());
+        let text = columns([&c.to_string(), &value(a, 4), &value(b, 4), &value(b - a, 2), &ulps, &hex]);
+        let role = match (a.is_finite() && b.is_finite(), Some(c) == pinned) {
+            (false, _) => Role::Nonfinite,
+            (true, true) => Role::Accent,
+            (true, false) => Role::Text,
+        };
+        put(buf, inner, y as u16 + 1, &Line::from(span(&text, theme.style(role))));
+    }
+    if !shown.is_current() {
+        buf.set_style(inner, Style::new().add_modifier(Modifier::DIM));
+    }
+}
+
+fn value(v: f32, digits: usize) -> String {
+    if v.is_finite() { format!("{v:.digits$e}") } else { format!("{v}") }
+}
+
+/// Channels by |difference|, the largest first; what is not finite on one side only comes first.
+fn worst(reference: &Tensor, candidate: &Tensor) -> Vec<usize> {
+    let len = reference.values.len().min(candidate.values.len());
+    let size = |c: usize| -> f32 {
+        let (a, b) = (reference.values[c], candidate.values[c]);
+        let same = a == b || (a.is_nan() && b.is_nan());
+        let size = if same { 0.0 } else { (a - b).abs() };
+        if size.is_nan() { f32::INFINITY } else { size }
+    };
+    let mut channels: Vec<usize> = (0..len).collect();
+    let by_size = |a: &usize, b: &usize| -> Ordering { size(*b).total_cmp(&size(*a)).then(a.cmp(b)) };
+    if len > LISTED {
+        channels.select_nth_unstable_by(LISTED, by_size);
+        channels.truncate(LISTED);
+    }
+    channels.sort_by(by_size);
+    channels
+}
+
+/// Steps between neighbouring floats from `a` to `b`.
+fn ulps(a: f32, b: f32) -> Option<u64> {
+    // Negative floats run backwards in their bits; this puts all of them on one line.
+    let place = |v: f32| {
+        let bits = i64::from(v.to_bits() & 0x7fff_ffff);
+        if v.is_sign_negative() { -bits } else { bits }
+    };
+    (a.is_finite() && b.is_finite()).then(|| place(a).abs_diff(place(b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ulps_count_floats() {
+        assert_eq!(ulps(1.0, 1.0f32.next_up()), Some(1));
+        assert_eq!(ulps(0.0, -0.0), Some(0));
+        assert_eq!(ulps(0.0f32.next_down(), 0.0f32.next_up()), Some(2));
+        assert_eq!(ulps(1.0, f32::NAN), None);
+    }
+
+    #[test]
+    fn the_worst_come_first_and_nan_before_them() {
+        let tensor = |values: Vec<f32>| Tensor { shape: vec![values.len() as u32], values, exact: true };
+        let a = tensor(vec![1.0, 2.0, f32::NAN, 4.0]);
+        let b = tensor(vec![1.5, 2.0, f32::NAN, f32::NAN]);
+        assert_eq!(worst(&a, &b), [3, 0, 1, 2]);
+        let many = tensor((0..1000).map(|i| i as f32).collect());
+        let zero = tensor(vec![0.0; 1000]);
+        assert_eq!(worst(&many, &zero)[..3], [999, 998, 997]);
+    }
+}

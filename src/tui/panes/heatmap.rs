@@ -1,0 +1,220 @@
+//! A tensor as a picture: folded into a grid of cells, two to a character.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::palette;
+use crate::tui::theme::{Role, Theme};
+
+/// A tensor's values laid out in rows, each cell the value furthest from zero among those it
+/// stands for; a value that is not finite wins over all others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grid {
+    /// Cells in a row.
+    pub columns: usize,
+    /// Rows.
+    pub rows: usize,
+    cells: Vec<Option<f32>>,
+    plan: Plan,
+}
+
+/// How channels fall into cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Channels in one row of the tensor.
+    row_len: usize,
+    /// Rows of the tensor.
+    row_count: usize,
+    /// Channels folded into one cell, across and down.
+    fold: (usize, usize),
+}
+
+impl Plan {
+    /// A plan for a tensor of this shape in at most `columns` × `rows` cells. One row of channels is
+    /// one row of the tensor (a head) where it has rows, else what fills the space best.
+    pub fn new(shape: &[u32], len: usize, columns: usize, rows: usize) -> Self {
+        let (columns, rows) = (columns.max(1), rows.max(1));
+        let inner = shape.first().map_or(len, |&n| n as usize).max(1);
+        let has_rows = shape.iter().skip(1).any(|&n| n > 1) && inner < len;
+        let row_len = if has_rows { inner } else { natural_width(len, columns, rows) };
+        let row_count = len.div_ceil(row_len).max(1);
+        let fold = (row_len.div_ceil(columns).max(1), row_count.div_ceil(rows).max(1));
+        Self { row_len, row_count, fold }
+    }
+
+    /// The cell that `channel` falls into.
+    pub fn cell(&self, channel: usize) -> (usize, usize) {
+        (channel % self.row_len / self.fold.0, channel / self.row_len / self.fold.1)
+    }
+
+    /// Columns and rows of the grid.
+    pub fn size(&self) -> (usize, usize) {
+        (self.row_len.div_ceil(self.fold.0), self.row_count.div_ceil(self.fold.1))
+    }
+
+    /// Channels that one cell stands for.
+    pub fn channels_per_cell(&self) -> usize {
+        self.fold.0 * self.fold.1
+    }
+}
+
+/// Row length for a tensor without rows: the widest that leaves no ragged end, if one fills at
+/// least half of the width; else the whole width, or more where the rows would not fit.
+fn natural_width(len: usize, columns: usize, rows: usize) -> usize {
+    let len = len.max(1);
+    if len <= columns {
+        return len;
+    }
+    let even = (columns / 2 + 1..=columns).rev().find(|w| len.is_multiple_of(*w) && len / w <= rows);
+    even.unwrap_or_else(|| {
+        // Cells of several channels: whole cells in a row, as many as there are columns.
+        let per_cell = len.div_ceil(columns * rows);
+        columns * per_cell
+    })
+}
+
+impl Grid {
+    /// Lays out `value(channel)` for the first `len` channels; beyond `known` there are none.
+    pub fn new(plan: Plan, known: usize, value: impl Fn(usize) -> f32) -> Self {
+        let (columns, rows) = plan.size();
+        let mut cells = vec![None; columns * rows];
+        for channel in 0..known.min(plan.row_len * plan.row_count) {
+            let (x, y) = plan.cell(channel);
+            let cell: &mut Option<f32> = &mut cells[y * columns + x];
+            let new = value(channel);
+            let wins = match *cell {
+                None => true,
+                Some(old) => old.is_finite() && !(new.abs() <= old.abs()),
+            };
+            if wins {
+                *cell = Some(new);
+            }
+        }
+        Self { columns, rows, cells, plan }
+    }
+
+    /// Characters across and half lines down for one cell: small tensors are drawn larger.
+    fn zoom(&self, area: Rect, per_line: usize) -> (usize, usize) {
+        const MOST: usize = 4;
+        let across = area.width as usize / self.columns.max(1);
+        let down = area.height as usize * per_line / self.rows.max(1);
+        (across.clamp(1, MOST), down.clamp(1, MOST))
+    }
+
+    fn at(&self, x: usize, y: usize) -> Option<f32> {
+        (y < self.rows).then(|| self.cells[y * self.columns + x]).flatten()
+    }
+
+    /// Draws it in the upper left of `area`; `limit` is the magnitude at the ends of the scale,
+    /// `channel` the one to point at, `dimmed` for values that belong to another cell.
+    pub fn draw(&self, theme: &Theme, limit: f32, channel: Option<u32>, area: Rect, buf: &mut Buffer) {
+        let area = area.intersection(buf.area);
+        let per_line = per_line(theme);
+        let (across, down) = self.zoom(area, per_line);
+        for y in 0..(self.rows * down).div_ceil(per_line).min(area.height as usize) {
+            for x in 0..(self.columns * across).min(area.width as usize) {
+                let upper = self.at(x / across, y * per_line / down);
+                let lower = if per_line == 2 { self.at(x / across, (y * 2 + 1) / down) } else { None };
+                let (glyph, style) = if per_line == 2 {
+                    pair(*theme, upper, lower, limit)
+                } else {
+                    single(*theme, upper, limit)
+                };
+                buf[(area.x + x as u16, area.y + y as u16)].set_char(glyph).set_style(style);
+            }
+        }
+        let pointed = channel.map(|c| self.plan.cell(c as usize));
+        if let Some((x, y)) = pointed {
+            let (in_grid, x, y) = (x < self.columns, x * across, y * down / per_line);
+            if in_grid && x < area.width as usize && y < area.height as usize {
+                let cell = &mut buf[(area.x + x as u16, area.y + y as u16)];
+                let sign = if matches!(cell.symbol(), "×" | "∞") { '×' } else { '+' };
+                cell.set_char(sign).set_style(theme.bar(Role::Accent));
+            }
+        }
+    }
+}
+
+/// Rows of a grid that share a line of the terminal.
+pub fn per_line(theme: &Theme) -> usize {
+    if theme.paints() { 2 } else { 1 }
+}
+
+fn sign(theme: Theme, value: f32) -> Option<(char, Style)> {
+    palette::value_glyph(value).map(|glyph| (glyph, theme.bold(Role::Nonfinite)))
+}
+
+/// Two values in one character. One that is not finite shows its sign on the other's colour.
+fn pair(theme: Theme, upper: Option<f32>, lower: Option<f32>, limit: f32) -> (char, Style) {
+    let color = |value: f32| theme.color(palette::value(value, limit, theme.ground));
+    for (odd, other) in [(upper, lower), (lower, upper)] {
+        if let Some((glyph, style)) = odd.and_then(|v| sign(theme, v)) {
+            let ground = other.filter(|v| v.is_finite()).map(color);
+            return (glyph, ground.map_or(style, |bg| style.bg(bg)));
+        }
+    }
+    match (upper, lower) {
+        (Some(a), Some(b)) => ('▀', Style::new().fg(color(a)).bg(color(b))),
+        (Some(a), None) => ('▀', Style::new().fg(color(a))),
+        (None, Some(b)) => ('▄', Style::new().fg(color(b))),
+        (None, None) => ('·', theme.style(Role::Missing)),
+    }
+}
+
+/// One value as a sign: the denser, the further from zero.
+fn single(theme: Theme, value: Option<f32>, limit: f32) -> (char, Style) {
+    let Some(value) = value else { return ('·', theme.style(Role::Missing)) };
+    if let Some(sign) = sign(theme, value) {
+        return sign;
+    }
+    let index = palette::value_index(value, limit).map_or(0, |i| (i32::from(i) - 128).unsigned_abs());
+    let glyph = [' ', '░', '▒', '▓', '█'][(index as usize * 5 / 129).min(4)];
+    (glyph, theme.style(if value < 0.0 { Role::Reference } else { Role::Candidate }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_rows_and_rows_without_heads_fill_the_space() {
+        assert_eq!(Plan::new(&[64, 32], 2048, 64, 32).size(), (64, 32));
+        assert_eq!(Plan::new(&[64, 32], 2048, 20, 16).size(), (16, 16));
+        assert_eq!(Plan::new(&[256], 256, 24, 16).size(), (16, 16));
+        assert_eq!(Plan::new(&[10], 10, 24, 16).size(), (10, 1));
+        let logits = Plan::new(&[32000], 32000, 24, 16);
+        assert!(logits.size().0 <= 24 && logits.size().1 <= 16, "{logits:?}");
+        assert_eq!(logits.channels_per_cell(), 84);
+        assert_eq!(Plan::new(&[], 0, 24, 16).size(), (1, 1));
+    }
+
+    #[test]
+    fn every_channel_falls_into_the_grid() {
+        for (shape, len) in
+            [(vec![64, 32], 2048), (vec![2000], 2000), (vec![7, 3], 21), (vec![1], 1), (vec![152064], 152064)]
+        {
+            for columns in [1, 3, 13, 60] {
+                for rows in [1, 2, 7, 40] {
+                    let plan = Plan::new(&shape, len, columns, rows);
+                    let (w, h) = plan.size();
+                    assert!(w <= columns && h <= rows, "{shape:?} {columns}×{rows}: {w}×{h}");
+                    let (x, y) = plan.cell(len - 1);
+                    assert!(x < w && y < h);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_never_folded_away() {
+        let mut values = vec![9.0; 64];
+        values[10] = f32::NAN;
+        values[40] = -11.0;
+        let grid = Grid::new(Plan::new(&[64], 64, 2, 1), 64, |c| values[c]);
+        assert!(grid.at(0, 0).unwrap().is_nan());
+        assert_eq!(grid.at(1, 0), Some(-11.0));
+        let partial = Grid::new(Plan::new(&[4], 4, 4, 1), 2, |c| values[c]);
+        assert_eq!([0, 1, 2, 3].map(|x| partial.at(x, 0).is_some()), [true, true, false, false]);
+    }
+}

@@ -1,0 +1,119 @@
+//! Help: every key from the one table, then what the signs mean.
+//!
+//! ```text
+//! ─ help ─────────────────────────────
+//! Moving the cursor
+//!   ←  h           one position back
+//! …
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Widget};
+
+use super::{Context, frame, span};
+use crate::compare::Severity;
+use crate::palette::{self, SEVERITY_TICKS, Shade};
+use crate::tui::app::{Mark, PaneKind};
+use crate::tui::keymap::{BINDINGS, Chapter};
+use crate::tui::theme::Role;
+
+/// Draws it over everything but the footer.
+pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
+    let theme = context.theme;
+    let area = area.intersection(buf.area);
+    let title = Line::from(span("help", theme.bold(Role::Accent)));
+    let right = Line::from(span("↑↓ scroll · Esc closes", theme.style(Role::Dim)));
+    let inner = frame(context, PaneKind::Map, &title, Some(&right), area, buf);
+    if inner.is_empty() {
+        return;
+    }
+    let (left, legend) = (keys(context), signs(context));
+    let wide = inner.width >= 130;
+    let lines = if wide { left.clone() } else { [left.clone(), legend.clone()].concat() };
+    let most = (lines.len() as u16).saturating_sub(inner.height);
+    let scroll = context.app.help_scroll().min(most);
+    let column = if wide { Rect { width: 86, ..inner } } else { inner };
+    Paragraph::new(lines).scroll((scroll, 0)).render(column, buf);
+    if wide {
+        let column = Rect { x: inner.x + 88, width: inner.width - 88, ..inner };
+        Paragraph::new(legend).render(column, buf);
+    }
+    if scroll < most {
+        let x = column.right().min(buf.area.right()) - 1;
+        buf[(x, inner.bottom() - 1)].set_symbol("▼").set_style(theme.bold(Role::Accent));
+    }
+}
+
+fn keys(context: Context<'_>) -> Vec<Line<'static>> {
+    let theme = context.theme;
+    let mut lines = Vec::new();
+    for chapter in Chapter::ALL {
+        lines.push(Line::from(span(chapter.title(), theme.bold(Role::Text))));
+        for binding in BINDINGS.iter().filter(|b| b.chapter == chapter) {
+            let limits = binding.limits().map(|l| format!(" ({l})")).unwrap_or_default();
+            lines.push(Line::from(vec![
+                Span::styled(format!("  {:<14} ", binding.key_names()), theme.bold(Role::Accent)),
+                span(&format!("{}{limits}", binding.help), theme.style(Role::Text)),
+            ]));
+        }
+        lines.push(Line::default());
+    }
+    let mouse =
+        "mouse: a click selects a cell (again: drills), a token or a pane; the wheel moves or scrolls";
+    lines.push(Line::from(span(mouse, theme.style(Role::Dim))));
+    lines.push(Line::default());
+    lines
+}
+
+fn signs(context: Context<'_>) -> Vec<Line<'static>> {
+    let theme = context.theme;
+    let mut lines = vec![Line::from(span("Signs and colours", theme.bold(Role::Text)))];
+    let mut scale = vec![Span::raw("  ")];
+    for (tick, name) in SEVERITY_TICKS {
+        let shade = Shade::of_severity(Severity(tick));
+        let (glyph, style) = theme.mark(Mark { shade, origin: false });
+        scale.push(Span::styled(format!("{glyph}{glyph}"), style));
+        scale.push(Span::styled(format!(" {name}×  "), theme.style(Role::Dim)));
+    }
+    lines.push(Line::from(scale));
+    let noise = "  severity: how often the divergence exceeds the noise of correct engines";
+    lines.push(Line::from(span(noise, theme.style(Role::Dim))));
+    let beyond = Shade::of_severity(Severity(palette::SEVERITY_CEILING));
+    for (mark, text) in [
+        (Mark { shade: beyond, origin: true }, "an error enters: beyond noise while its inputs are within"),
+        (Mark { shade: beyond, origin: false }, "beyond noise, after an error"),
+        (Mark { shade: Shade::Infinite, origin: false }, "NaN or infinite"),
+        (Mark { shade: Shade::Missing, origin: false }, "only one side has it (yet)"),
+        (
+            Mark { shade: Shade::Mismatch, origin: false },
+            "cannot be compared: other shape, or its values are not there",
+        ),
+    ] {
+        let (glyph, style) = theme.mark(mark);
+        let line = vec![
+            Span::raw("  "),
+            Span::styled(format!("{glyph} "), style),
+            span(&format!("  {text}"), theme.style(Role::Text)),
+        ];
+        lines.push(Line::from(line));
+    }
+    lines.push(Line::default());
+    for (flag, text) in [
+        ("·", "under a token: within noise"),
+        ("◆", "an error enters at this position"),
+        ("▲", "beyond noise after an error"),
+        ("○", "only one side has it (yet)"),
+    ] {
+        lines.push(Line::from(vec![
+            Span::styled(format!("  {flag} "), theme.bold(Role::Accent)),
+            span(&format!("  {text}"), theme.style(Role::Text)),
+        ]));
+    }
+    lines.push(Line::from(span(
+        "  other letters name a class of garbage; see the garbage pane",
+        theme.style(Role::Dim),
+    )));
+    lines
+}

@@ -1,0 +1,161 @@
+//! The panes, one a file: each draws what the state says into its rectangle and changes nothing.
+
+pub mod elements;
+pub mod footer;
+pub mod garbage;
+pub mod heatmap;
+pub mod help;
+pub mod logits;
+pub mod map;
+pub mod side_by_side;
+pub mod title;
+pub mod tokens;
+pub mod verdict;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Widget, Wrap};
+
+use super::app::{App, PaneKind};
+use super::theme::{Role, Theme};
+use crate::text::safe;
+
+/// What every pane draws with.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The state.
+    pub app: &'a App,
+    /// The colours.
+    pub theme: &'a Theme,
+}
+
+/// Draws one pane.
+pub fn draw(pane: PaneKind, context: Context<'_>, area: Rect, buf: &mut Buffer) {
+    match pane {
+        PaneKind::Tokens => tokens::draw(context, area, buf),
+        PaneKind::Map => map::draw(context, area, buf),
+        PaneKind::SideBySide => side_by_side::draw(context, area, buf),
+        PaneKind::Logits => logits::draw(context, area, buf),
+        PaneKind::Elements => elements::draw(context, area, buf),
+        PaneKind::Verdict => verdict::draw(context, area, buf),
+        PaneKind::Garbage => garbage::draw(context, area, buf),
+    }
+}
+
+/// A piece of text that comes from data: control characters are made visible.
+pub(super) fn span(text: &str, style: Style) -> Span<'static> {
+    Span::styled(safe(text).into_owned(), style)
+}
+
+/// Writes a line, clipped to `area`; `y` counts from the area's top.
+pub(super) fn put(buf: &mut Buffer, area: Rect, y: u16, line: &Line<'_>) {
+    let area = area.intersection(buf.area);
+    if y < area.height && area.width > 0 {
+        buf.set_line(area.x, area.y + y, line, area.width);
+    }
+}
+
+/// Draws the rule above a pane with its title (and what stands at its right end), and the line that
+/// parts it from the pane on its left. What is left is the pane's own.
+///
+/// ```text
+/// ┬─ title ─────────────── right ─
+/// │ inner
+/// ```
+pub(super) fn frame(
+    context: Context<'_>,
+    pane: PaneKind,
+    title: &Line<'_>,
+    right: Option<&Line<'_>>,
+    area: Rect,
+    buf: &mut Buffer,
+) -> Rect {
+    let area = area.intersection(buf.area);
+    if area.is_empty() {
+        return area;
+    }
+    let focused = context.app.pane() == pane;
+    let rule = context.theme.style(if focused { Role::Accent } else { Role::Line });
+    let wall = context.theme.style(Role::Line);
+    let has_wall = area.x > buf.area.x;
+    let dash = if focused { "━" } else { "─" };
+    for x in area.left()..area.right() {
+        buf[(x, area.y)].set_symbol(dash).set_style(rule);
+    }
+    let mut inner = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    if has_wall {
+        buf[(area.x, area.y)].set_symbol("┬").set_style(wall);
+        for y in inner.top()..inner.bottom() {
+            buf[(area.x, y)].set_symbol("│").set_style(wall);
+        }
+        inner.x += 1;
+        inner.width -= 1;
+    }
+    let (start, room) = (inner.x + 1, inner.width.saturating_sub(3));
+    let mut line = Line::from(vec![Span::raw(" ")]);
+    line.spans.extend(title.spans.iter().cloned());
+    line.spans.push(Span::raw(" "));
+    let title_width = (line.width() as u16).min(room);
+    if room > 0 {
+        buf.set_line(start, area.y, &line, room);
+    }
+    if let Some(right) = right {
+        // What does not fit goes, from the end on.
+        let mut spans = right.spans.clone();
+        let width = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>() as u16 + 2;
+        while !spans.is_empty() && title_width + width(&spans) >= room {
+            spans.pop();
+        }
+        if !spans.is_empty() {
+            let width = width(&spans);
+            spans.insert(0, Span::raw(" "));
+            spans.push(Span::raw(" "));
+            buf.set_line(start + room - width, area.y, &Line::from(spans), width);
+        }
+    }
+    // One column of air on the left, where there is room.
+    if inner.width > 2 {
+        inner.x += 1;
+        inner.width -= 1;
+    }
+    inner
+}
+
+/// A pane's title in the weight that its focus asks for.
+pub(super) fn heading(context: Context<'_>, pane: PaneKind, text: &str) -> Line<'static> {
+    let role = if context.app.pane() == pane { Role::Accent } else { Role::Text };
+    Line::from(span(text, context.theme.bold(role)))
+}
+
+/// Wrapped lines, scrolled as far as the state says and the text allows.
+pub(super) fn text(context: Context<'_>, pane: PaneKind, lines: Vec<Line<'_>>, area: Rect, buf: &mut Buffer) {
+    let area = area.intersection(buf.area);
+    if area.is_empty() {
+        return;
+    }
+    let paragraph = Paragraph::new(lines).wrap(Wrap { trim: false });
+    let rows = wrapped_rows(&paragraph, area);
+    let scroll = context.app.scroll(pane).min(rows.saturating_sub(area.height));
+    paragraph.scroll((scroll, 0)).render(area, buf);
+    let style = context.theme.style(Role::Accent);
+    let right = area.right() - 1;
+    if scroll > 0 {
+        buf[(right, area.top())].set_symbol("▲").set_style(style);
+    }
+    if rows > scroll + area.height {
+        buf[(right, area.bottom() - 1)].set_symbol("▼").set_style(style);
+    }
+}
+
+/// Rows of a wrapped paragraph, as drawing it into a scratch buffer shows them.
+fn wrapped_rows(paragraph: &Paragraph<'_>, area: Rect) -> u16 {
+    // Enough for anything that is shown as text; what is longer can be exported.
+    const MOST: u16 = 200;
+    let scratch_area = Rect::new(0, 0, area.width, MOST);
+    let mut scratch = Buffer::empty(scratch_area);
+    paragraph.clone().render(scratch_area, &mut scratch);
+    let blank = |y: u16| (0..area.width).all(|x| scratch[(x, y)].symbol() == " ");
+    (0..MOST).rev().find(|&y| !blank(y)).map_or(0, |y| y + 1)
+}

@@ -1,0 +1,44 @@
+//! Verdict: one sentence and what it rests on.
+//!
+//! ```text
+//! ─ verdict  ▲ DIVERGED  ───────────────────────
+//! first divergence: position 5, layer 7, Qcur_rope
+//! inputs agree (worst: Qcur at 1.1× noise), …
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{Context, frame, heading, span, text};
+use crate::tui::app::PaneKind;
+use crate::tui::theme::Role;
+use crate::tui::words;
+use crate::wording;
+
+/// Draws it.
+pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
+    let theme = context.theme;
+    let snapshot = context.app.snapshot();
+    let (label, role) = words::label(&snapshot.verdict);
+    let mut title = heading(context, PaneKind::Verdict, "verdict");
+    title.spans.push(Span::raw(" "));
+    title.spans.push(Span::styled(format!(" {label} "), theme.bar(role)));
+    let inner = frame(context, PaneKind::Verdict, &title, None, area, buf);
+    let mut lines: Vec<Line<'_>> = wording::verdict(&snapshot.verdict)
+        .iter()
+        .enumerate()
+        .map(|(i, sentence)| {
+            let style = match i {
+                0 => theme.bold(Role::Text),
+                _ => theme.style(words::role(sentence.tone)),
+            };
+            Line::from(span(&sentence.text, style))
+        })
+        .collect();
+    let notes = words::notes("reference", &snapshot.reference.notes)
+        .into_iter()
+        .chain(words::notes("candidate", &snapshot.candidate.notes));
+    lines.extend(notes.map(|n| Line::from(span(&n, theme.style(Role::Dim)))));
+    text(context, PaneKind::Verdict, lines, inner, buf);
+}

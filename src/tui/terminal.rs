@@ -1,0 +1,162 @@
+//! The terminal while the screen is up, and how it is given back: on return, on error, on a panic,
+//! on a signal, on suspension. Whatever happens, it is restored once and completely.
+
+use std::io::{self, BufWriter, Write};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread::{self, ThreadId};
+
+use crossterm::cursor::Show;
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{execute, queue};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::{Frame, Terminal};
+
+/// Whether the screen is up.
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+/// The thread that draws.
+static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
+/// What other threads' panics said while nothing could be printed.
+static HELD_BACK: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Stdout while the screen is up; afterwards what is still buffered goes nowhere, so that the rest
+/// of a frame never lands in the shell.
+#[derive(Debug)]
+struct Out(io::Stdout);
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if ACTIVE.load(Ordering::SeqCst) { self.0.write(bytes) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if ACTIVE.load(Ordering::SeqCst) { self.0.flush() } else { Ok(()) }
+    }
+}
+
+/// The screen. Dropping it restores the terminal.
+#[derive(Debug)]
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Out>>>,
+}
+
+impl Screen {
+    /// Takes the terminal over, for the calling thread.
+    pub fn enter() -> io::Result<Self> {
+        *OWNER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
+        install_panic_hook();
+        take()?;
+        // A frame of a large screen in full colour is some hundred kB; one write a frame, if possible.
+        let out = BufWriter::with_capacity(1 << 18, Out(io::stdout()));
+        match Terminal::new(CrosstermBackend::new(out)) {
+            Ok(terminal) => Ok(Self { terminal }),
+            Err(error) => {
+                restore();
+                Err(error)
+            }
+        }
+    }
+
+    /// Draws a frame as one synchronized update.
+    pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(render)?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// Forgets what the terminal shows, so that the next frame is drawn in full.
+    pub fn clear(&mut self) -> io::Result<()> {
+        // `Terminal::clear` asks the terminal where its cursor is and waits for the answer, which a
+        // slow line delays. Nothing needs the cursor here.
+        self.terminal.backend_mut().clear()?;
+        // The buffer of the last frame becomes an empty one.
+        self.terminal.swap_buffers();
+        Ok(())
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.terminal.size()?;
+        Ok((size.width, size.height))
+    }
+
+    /// Gives the terminal to the shell, stops the process, and takes the terminal back when resumed.
+    #[cfg(unix)]
+    pub fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
+        take()?;
+        self.clear()
+    }
+
+    /// There is no such thing here.
+    #[cfg(not(unix))]
+    pub fn suspend(&mut self) -> io::Result<()> {
+        self.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    ACTIVE.store(true, Ordering::SeqCst);
+    let taken = execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste);
+    if taken.is_err() {
+        restore();
+    }
+    taken
+}
+
+/// Gives the terminal back; does nothing when that has been done. Then says what was held back.
+pub fn restore() {
+    if !ACTIVE.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    // Nothing can be done about a terminal that is gone.
+    let _ = execute!(
+        io::stdout(),
+        EndSynchronizedUpdate,
+        DisableBracketedPaste,
+        DisableMouseCapture,
+        LeaveAlternateScreen,
+        Show
+    );
+    let _ = disable_raw_mode();
+    let held_back = std::mem::take(&mut *HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner));
+    for line in held_back {
+        let _ = writeln!(io::stderr(), "{}", crate::text::safe(&line));
+    }
+}
+
+/// A panic of the drawing thread restores the terminal before it is reported. One of another thread
+/// is that thread's matter: it is caught there, the screen goes on, and the report waits.
+fn install_panic_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let owner = *OWNER.lock().unwrap_or_else(PoisonError::into_inner);
+            if ACTIVE.load(Ordering::SeqCst) && owner != Some(thread::current().id()) {
+                let mut held_back = HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner);
+                if held_back.len() < 100 {
+                    held_back.push(info.to_string());
+                }
+                return;
+            }
+            restore();
+            report(info);
+        }));
+    });
+}

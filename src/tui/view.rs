@@ -1,0 +1,81 @@
+//! Draws the state, and tells which action a mouse event means.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use super::app::{Action, App, PaneKind, View};
+use super::layout::{Layout, MIN_HEIGHT, MIN_WIDTH};
+use super::panes::{self, Context, footer, help, map, span, title, tokens};
+use super::theme::{Role, Theme};
+
+/// Draws the whole screen.
+pub fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
+    let area = frame.area();
+    render(app, theme, area, frame.buffer_mut());
+}
+
+/// Draws the whole screen into `area` of a buffer.
+pub fn render(app: &App, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    let area = area.intersection(buf.area);
+    buf.set_style(area, theme.base());
+    let context = Context { app, theme };
+    let Some(layout) = layout(app, area) else {
+        return too_small(context, area, buf);
+    };
+    title::draw(context, layout.title, buf);
+    footer::draw(context, layout.footer, buf);
+    if app.view() == View::Help {
+        let over = Rect {
+            y: layout.title.bottom(),
+            height: layout.footer.y.saturating_sub(layout.title.bottom()),
+            ..area
+        };
+        return help::draw(context, over, buf);
+    }
+    for (pane, place) in layout.panes {
+        panes::draw(pane, context, place, buf);
+    }
+}
+
+/// Where the panes are on a screen of this size.
+pub fn layout(app: &App, area: Rect) -> Option<Layout> {
+    Layout::new(area, app.depth(), app.pane(), app.map_rows().len())
+}
+
+fn too_small(context: Context<'_>, area: Rect, buf: &mut Buffer) {
+    let style = context.theme.bold(Role::Caution);
+    let wanted = format!("at least {MIN_WIDTH}×{MIN_HEIGHT}, q quits");
+    panes::put(buf, area, 0, &Line::from(span("terminal too small", style)));
+    panes::put(buf, area, 1, &Line::from(span(&wanted, style)));
+}
+
+/// What a mouse event asks for on a screen of this size.
+pub fn mouse(event: MouseEvent, app: &App, theme: &Theme, area: Rect) -> Option<Action> {
+    let layout = layout(app, area)?;
+    let (x, y) = (event.column, event.row);
+    let wheel = |notches| Some(Action::Wheel(layout.pane_at(x, y).unwrap_or(PaneKind::Map), notches));
+    match event.kind {
+        MouseEventKind::ScrollUp => wheel(-1),
+        MouseEventKind::ScrollDown => wheel(1),
+        MouseEventKind::ScrollLeft => Some(Action::Left),
+        MouseEventKind::ScrollRight => Some(Action::Right),
+        MouseEventKind::Down(MouseButton::Left) if app.view() == View::Help => Some(Action::Help),
+        MouseEventKind::Down(MouseButton::Left) => {
+            let pane = layout.pane_at(x, y)?;
+            let place = layout.area(pane)?;
+            let context = Context { app, theme };
+            let chosen = match pane {
+                PaneKind::Map => {
+                    map::hit(context, place, x, y).map(|(position, row)| Action::Select { position, row })
+                }
+                PaneKind::Tokens => tokens::hit(context, place, x).map(Action::SelectPosition),
+                _ => None,
+            };
+            Some(chosen.unwrap_or(Action::FocusOn(pane)))
+        }
+        _ => None,
+    }
+}

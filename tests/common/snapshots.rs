@@ -1,0 +1,325 @@
+//! Made-up snapshots for tests and benches of the screen.
+#![allow(dead_code, reason = "every test binary uses its own part of it")]
+
+use std::sync::Arc;
+
+use paritty::compare::verdict::Coverage;
+use paritty::compare::{
+    CellMetrics, CellResult, CellState, Column, Divergence, LogitMetrics, Severity, TopEntry, TopK, Verdict,
+};
+use paritty::garbage::{Blame, Finding};
+use paritty::model::{Checkpoint, Site};
+use paritty::session::{Focus, RunState, SideStatus, Snapshot, SourceState, TokenView};
+use paritty::trace::{Notes, Tensor};
+
+/// Sites of one layer, as a llama has them.
+const LAYER: [Site; 17] = [
+    Site::AttnNorm,
+    Site::Qcur,
+    Site::QcurRope,
+    Site::Vcur,
+    Site::Kcur,
+    Site::KcurRope,
+    Site::Kq,
+    Site::KqSoftMax,
+    Site::KqvOut,
+    Site::AttnOut,
+    Site::FfnInp,
+    Site::FfnNorm,
+    Site::FfnGate,
+    Site::FfnUp,
+    Site::FfnSwiglu,
+    Site::FfnOut,
+    Site::LOut,
+];
+
+const WORDS: [&str; 10] = [" the", " king", ",", " and", " all", " his", " men", " de", "part", "."];
+
+/// A session to show.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub layers: usize,
+    pub positions: u32,
+    /// Where an error enters.
+    pub fault: Option<(u32, Checkpoint)>,
+    /// Whether NaN, garbage and missing cells are strewn in.
+    pub oddities: bool,
+    /// Width of the residual stream.
+    pub n_embd: u32,
+    pub n_vocab: u32,
+}
+
+impl Scene {
+    /// Six layers, forty positions, an error in layer 3 at position 17.
+    pub fn faulty() -> Self {
+        let fault = Some((17, Checkpoint::layer(Site::KcurRope, 3)));
+        Self { layers: 6, positions: 40, fault, oddities: true, n_embd: 128, n_vocab: 500 }
+    }
+
+    /// The same without an error.
+    pub fn clean() -> Self {
+        Self { fault: None, oddities: false, ..Self::faulty() }
+    }
+
+    /// As large as the frame-time figures ask for.
+    pub fn large() -> Self {
+        let fault = Some((300, Checkpoint::layer(Site::FfnUp, 20)));
+        Self { layers: 64, positions: 512, fault, oddities: true, n_embd: 4096, n_vocab: 32000 }
+    }
+
+    pub fn rows(&self) -> Vec<Checkpoint> {
+        let mut rows = vec![Checkpoint::global(Site::Embd)];
+        for layer in 0..self.layers {
+            rows.extend(LAYER.map(|site| Checkpoint::layer(site, layer)));
+        }
+        rows.extend([Checkpoint::global(Site::ResultNorm), Checkpoint::LOGITS]);
+        rows.sort();
+        rows
+    }
+
+    fn severity(&self, position: u32, checkpoint: Checkpoint) -> f32 {
+        let noise = 0.05 + 0.6 * noise(position, checkpoint).abs();
+        match self.fault {
+            Some((at, origin)) if position >= at && checkpoint >= origin => {
+                let layers = checkpoint.layer_index().unwrap_or(self.layers) as f32;
+                let entered = origin.layer_index().unwrap_or(0) as f32;
+                300.0 / (1.0 + layers - entered) * (1.0 + 0.5 * noise)
+            }
+            _ => noise,
+        }
+    }
+
+    fn cell(&self, position: u32, checkpoint: Checkpoint) -> CellResult {
+        let layer = checkpoint.layer_index();
+        let site = checkpoint.site();
+        let one_missing = position == 5 && layer == Some(1) && site == Site::Kq;
+        let state = if self.oddities && (one_missing || position == 8 && layer == Some(2)) {
+            CellState::ReferenceOnly
+        } else if self.oddities && position == 9 && layer == Some(0) && site == Site::KqSoftMax {
+            CellState::ShapeMismatch
+        } else if self.oddities && position == 11 && layer == Some(0) {
+            CellState::Unreadable
+        } else {
+            let nan = self.oddities && position == 30 && layer == Some(5) && site >= Site::FfnUp;
+            let severity = if nan { f32::INFINITY } else { self.severity(position, checkpoint) };
+            let origin = self.fault == Some((position, checkpoint)) || nan && site == Site::FfnUp;
+            CellState::Compared { metrics: metrics(severity), severity: Severity(severity), origin }
+        };
+        CellResult { checkpoint, state }
+    }
+
+    fn column(&self, position: u32, rows: &[Checkpoint]) -> Column {
+        let cells = rows.iter().map(|&checkpoint| self.cell(position, checkpoint)).collect();
+        let mut column = Column { position, cells, complete: true, ..Column::default() };
+        let agrees = self.fault.is_none_or(|(at, _)| position < at);
+        column.logits = Some(LogitMetrics {
+            kl: if agrees { 1.2e-5 } else { 0.412 },
+            top1_agrees: agrees,
+            overlap: if agrees { 8 } else { 5 },
+            k: 8,
+            margin: 1.31,
+        });
+        if self.oddities && position == 30 {
+            column.garbage_candidate.push(finding("nan", 'N', Blame::Engine));
+        }
+        if self.oddities && position % 13 == 7 {
+            column.garbage_reference.push(finding("heap-pointer", 'H', Blame::Instrument));
+        }
+        column
+    }
+
+    /// The whole session after its end.
+    pub fn snapshot(&self) -> Snapshot {
+        let rows = self.rows();
+        let columns: Vec<Arc<Column>> =
+            (0..self.positions).map(|p| Arc::new(self.column(p, &rows))).collect();
+        let tokens = (0..self.positions)
+            .map(|position| TokenView {
+                position,
+                id: Some(100 + position % 10),
+                text: WORDS[position as usize % WORDS.len()].to_owned(),
+                from_prompt: position < 6,
+            })
+            .collect();
+        let coverage = Coverage {
+            positions: self.positions,
+            cells: u64::from(self.positions) * rows.len() as u64,
+            missing_in_candidate: u64::from(self.oddities) * 18,
+            ..Coverage::default()
+        };
+        let verdict = match self.fault {
+            Some((position, checkpoint)) => Verdict::Diverged {
+                first: Divergence {
+                    position,
+                    checkpoint,
+                    metrics: metrics(214.0),
+                    severity: Severity(214.0),
+                    worst_input: checkpoint
+                        .layer_index()
+                        .map(|layer| (Checkpoint::layer(Site::Kcur, layer), Severity(0.41))),
+                    isolated: true,
+                },
+                beyond: 1234,
+                coverage,
+            },
+            None => Verdict::WithinNoise {
+                worst: Some((3, Checkpoint::layer(Site::KqvOut, 2), Severity(0.64))),
+                coverage,
+            },
+        };
+        Snapshot {
+            revision: 1,
+            model: "Shakespeare 3M F16".to_owned(),
+            reference: SideStatus {
+                remark: Some("replay of a recorded trace".to_owned()),
+                ..side("llama.cpp", "CPU", SourceState::Live, self.positions)
+            },
+            candidate: SideStatus {
+                remark: self.fault.map(|_| "fault: rope-pairing".to_owned()),
+                ..side("paritty", "CPU", SourceState::Ready, self.positions)
+            },
+            tokens: Arc::new(tokens),
+            rows: rows.into(),
+            columns,
+            verdict: Arc::new(verdict),
+            run: RunState::Paused,
+            step: self.positions,
+            focus: None,
+            message: None,
+        }
+    }
+
+    /// What a session answers when asked for this cell.
+    pub fn focus(&self, position: u32, checkpoint: Checkpoint) -> Focus {
+        let severity = self.severity(position, checkpoint);
+        let shape: Vec<u32> = match checkpoint.site() {
+            Site::ResultOutput => vec![self.n_vocab],
+            Site::Qcur | Site::QcurRope | Site::Kcur | Site::KcurRope => vec![32, self.n_embd / 32],
+            _ => vec![self.n_embd],
+        };
+        let len: u32 = shape.iter().product();
+        let value = |c: u32| {
+            noise(c.wrapping_mul(7919).wrapping_add(position), checkpoint)
+                * if c % 37 == 3 { 4.0 } else { 1.0 }
+        };
+        let reference: Vec<f32> = (0..len).map(value).collect();
+        let mut candidate: Vec<f32> = reference
+            .iter()
+            .enumerate()
+            .map(|(c, v)| v + severity.min(100.0) * 1e-3 * noise(c as u32 + 17, checkpoint))
+            .collect();
+        if self.oddities && position == 30 {
+            for c in [1, 2, 40] {
+                candidate[c] = [f32::NAN, f32::INFINITY][c % 2];
+            }
+        }
+        let tensor = |values: Vec<f32>| Some(Tensor { shape: shape.clone(), values, exact: true });
+        let entry = |token: u32, probability: f32, other_rank: Option<u32>| TopEntry {
+            token,
+            logit: probability.ln(),
+            probability,
+            other_rank,
+        };
+        let agrees = self.fault.is_none_or(|(at, _)| position < at);
+        let probabilities = [0.62, 0.11, 0.08, 0.05, 0.02, 0.01, 0.004, 0.001];
+        let reference_top: Vec<TopEntry> =
+            (0..8).map(|i| entry(i, probabilities[i as usize], Some(i))).collect();
+        let candidate_top = if agrees {
+            reference_top.clone()
+        } else {
+            let order = [(3, Some(3)), (0, Some(0)), (9, None), (1, Some(1)), (2, Some(2)), (4, Some(4))];
+            order.iter().zip(probabilities).map(|(&(token, rank), p)| entry(token, p * 0.7, rank)).collect()
+        };
+        Focus {
+            position,
+            checkpoint,
+            reference: tensor(reference),
+            candidate: tensor(candidate),
+            metrics: Some(metrics(severity)),
+            severity: Some(Severity(severity)),
+            top: TopK { reference: reference_top, candidate: candidate_top },
+            pieces: (0..10).map(|i| (i, WORDS[i as usize].to_owned())).collect(),
+            logits: Some(LogitMetrics {
+                kl: if agrees { 1.2e-5 } else { 0.412 },
+                top1_agrees: agrees,
+                overlap: if agrees { 8 } else { 5 },
+                k: 8,
+                margin: 1.31,
+            }),
+        }
+    }
+
+    /// A snapshot with the answer for a cell.
+    pub fn focused(&self, position: u32, checkpoint: Checkpoint) -> Snapshot {
+        Snapshot { focus: Some(Arc::new(self.focus(position, checkpoint))), ..self.snapshot() }
+    }
+}
+
+/// Nothing has happened yet.
+pub fn empty() -> Snapshot {
+    Snapshot {
+        revision: 0,
+        model: String::new(),
+        reference: side("", "", SourceState::Waiting, 0),
+        candidate: side("", "", SourceState::Waiting, 0),
+        tokens: Arc::default(),
+        rows: Arc::new([]),
+        columns: Vec::new(),
+        verdict: Arc::new(Verdict::Pending),
+        run: RunState::Static,
+        step: 0,
+        focus: None,
+        message: None,
+    }
+}
+
+fn side(team: &str, backend: &str, state: SourceState, positions: u32) -> SideStatus {
+    SideStatus {
+        team: team.to_owned(),
+        backend: backend.to_owned(),
+        remark: None,
+        state,
+        positions,
+        expected: (positions > 0).then_some(64),
+        notes: Notes::default(),
+    }
+}
+
+pub fn metrics(severity: f32) -> CellMetrics {
+    let nonfinite = u32::from(!severity.is_finite()) * 3;
+    CellMetrics {
+        nmse: if nonfinite > 0 { f64::NAN } else { 1.5e-4 * f64::from(severity) },
+        cosine: if nonfinite > 0 { f64::NAN } else { 1.0 - 7.5e-5 * f64::from(severity) },
+        max_abs: severity * 1e-3,
+        max_at: 17,
+        nonfinite_reference: 0,
+        nonfinite_candidate: nonfinite,
+        compared: 128,
+        of: 128,
+    }
+}
+
+fn finding(class: &'static str, glyph: char, blame: Blame) -> Finding {
+    Finding {
+        class,
+        glyph,
+        blame,
+        checkpoint: Checkpoint::LOGITS,
+        first_channel: 0,
+        count: 2,
+        confidence: 0.9,
+        evidence: "channels 0 and 2 hold the low halves of addresses of one heap region".to_owned(),
+    }
+}
+
+/// A number from -1 to 1 that looks like noise and is always the same.
+fn noise(a: u32, checkpoint: Checkpoint) -> f32 {
+    let b = checkpoint.layer_index().unwrap_or(99) as u32 * 64 + checkpoint.site() as u32;
+    let mut x = a.wrapping_mul(0x9e37_79b9) ^ b.wrapping_mul(0x85eb_ca6b);
+    x ^= x >> 15;
+    x = x.wrapping_mul(0x2c1b_3c6d);
+    x ^= x >> 12;
+    x = x.wrapping_mul(0x297a_2d39);
+    x ^= x >> 15;
+    (x >> 8) as f32 / (1 << 23) as f32 - 1.0
+}

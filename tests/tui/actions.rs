@@ -1,0 +1,291 @@
+//! What actions do to the state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use paritty::compare::Verdict;
+use paritty::model::{Checkpoint, Site};
+use paritty::palette::Ground;
+use paritty::session::{Command, RunState, Snapshot};
+use paritty::tui::app::{Action, App, Effect, ExportWhat, PaneKind, View};
+use paritty::tui::theme::{Depth, Theme};
+use paritty::tui::view;
+use ratatui::layout::Rect;
+
+use crate::snapshots::{Scene, empty};
+
+fn at(site: Site, layer: usize) -> Checkpoint {
+    Checkpoint::layer(site, layer)
+}
+
+fn place(app: &App) -> (u32, Checkpoint) {
+    (app.cursor().position, app.cursor().checkpoint)
+}
+
+fn commands(app: &mut App) -> Vec<Command> {
+    let effects = app.take_effects();
+    effects.into_iter().filter_map(|e| if let Effect::Send(c) = e { Some(c) } else { None }).collect()
+}
+
+fn up_to(scene: &Scene, positions: u32) -> Snapshot {
+    let mut snapshot = scene.snapshot();
+    snapshot.columns.truncate(positions as usize);
+    if scene.fault.is_none_or(|(at, _)| positions <= at) {
+        snapshot.verdict = Arc::new(Verdict::Pending);
+    }
+    snapshot
+}
+
+#[test]
+fn the_cursor_follows_and_is_led_to_the_first_divergence_once() {
+    let scene = Scene::faulty();
+    let mut app = App::new(Arc::new(up_to(&scene, 3)));
+    assert_eq!(app.cursor().position, 2);
+    app.set_snapshot(Arc::new(up_to(&scene, 10)));
+    assert_eq!(app.cursor().position, 9);
+    app.set_snapshot(Arc::new(up_to(&scene, 20)));
+    assert_eq!(place(&app), (17, at(Site::KcurRope, 3)));
+    assert!(!app.following());
+    app.set_snapshot(Arc::new(up_to(&scene, 30)));
+    assert_eq!(place(&app), (17, at(Site::KcurRope, 3)));
+    app.update(Action::Left);
+    app.set_snapshot(Arc::new(up_to(&scene, 31)));
+    assert_eq!(app.cursor().position, 16, "the user has moved: nobody else moves the cursor");
+    app.update(Action::HistoryBack);
+    assert_eq!(app.cursor().position, 9, "back to where it was before the jump");
+    app.update(Action::Follow);
+    assert_eq!(app.cursor().position, 30);
+}
+
+#[test]
+fn a_user_who_moves_first_is_left_alone() {
+    let scene = Scene::faulty();
+    let mut app = App::new(Arc::new(up_to(&scene, 10)));
+    app.update(Action::First);
+    app.set_snapshot(Arc::new(scene.snapshot()));
+    assert_eq!(app.cursor().position, 0);
+    app.update(Action::FirstDivergence);
+    assert_eq!(place(&app), (17, at(Site::KcurRope, 3)));
+}
+
+#[test]
+fn moving_stays_inside() {
+    let mut app = App::new(Arc::new(Scene::clean().snapshot()));
+    app.update(Action::Last);
+    app.update(Action::Right);
+    assert_eq!(app.cursor().position, 39);
+    app.update(Action::FarLeft);
+    assert_eq!(app.cursor().position, 29);
+    app.update(Action::First);
+    app.update(Action::Left);
+    assert_eq!(app.cursor().position, 0);
+    for _ in 0..5 {
+        app.update(Action::PageUp);
+    }
+    assert_eq!(app.cursor().checkpoint, Checkpoint::LOGITS);
+    app.update(Action::Down);
+    app.update(Action::Down);
+    assert_eq!(app.cursor().checkpoint, at(Site::LOut, 5), "a quiet layer is shown by what it hands on");
+    for _ in 0..5 {
+        app.update(Action::PageDown);
+    }
+    assert_eq!(app.cursor().checkpoint, Checkpoint::global(Site::Embd));
+}
+
+#[test]
+fn the_overview_chooses_what_stands_out() {
+    let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
+    app.update(Action::Left);
+    assert_eq!(place(&app), (16, at(Site::LOut, 3)));
+    app.update(Action::Right);
+    assert_eq!(place(&app), (17, at(Site::KcurRope, 3)));
+}
+
+#[test]
+fn drilling_goes_through_the_layer_to_the_tensor_and_back() {
+    let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
+    assert_eq!(app.map_rows().len(), 9);
+    app.update(Action::Drill);
+    assert_eq!((app.view(), app.map_rows().len()), (View::Layer, 17));
+    app.update(Action::Up);
+    assert_eq!(app.cursor().checkpoint, at(Site::Kq, 3));
+    app.update(Action::Drill);
+    assert_eq!(app.view(), View::Tensor);
+    app.update(Action::ChannelOn);
+    app.update(Action::Leave);
+    app.update(Action::Leave);
+    app.update(Action::Leave);
+    assert_eq!(app.view(), View::Overview);
+    app.update(Action::PageUp);
+    app.update(Action::PageUp);
+    app.update(Action::Drill);
+    assert_eq!(app.view(), View::Tensor, "logits have no layer to look into");
+}
+
+#[test]
+fn divergences_are_visited_in_order_and_history_leads_back() {
+    let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
+    app.update(Action::First);
+    app.update(Action::NextDivergence);
+    assert_eq!(place(&app), (17, at(Site::KcurRope, 3)));
+    app.update(Action::NextDivergence);
+    assert_eq!(place(&app), (30, at(Site::FfnUp, 5)));
+    app.update(Action::NextDivergence);
+    assert_eq!(place(&app), (30, at(Site::FfnUp, 5)));
+    assert_eq!(app.message().unwrap().text, "no divergence after this one");
+    app.update(Action::PreviousDivergence);
+    assert_eq!(place(&app), (17, at(Site::KcurRope, 3)));
+    app.update(Action::HistoryBack);
+    assert_eq!(place(&app), (30, at(Site::FfnUp, 5)));
+    app.update(Action::HistoryForward);
+    assert_eq!(place(&app), (17, at(Site::KcurRope, 3)));
+    let mut clean = App::new(Arc::new(Scene::clean().snapshot()));
+    clean.update(Action::NextDivergence);
+    assert_eq!(clean.message().unwrap().text, "no divergence so far");
+}
+
+#[test]
+fn engines_are_told_what_they_can_do() {
+    let scene = Scene::clean();
+    let with = |run| App::new(Arc::new(Snapshot { run, ..scene.snapshot() }));
+    let mut app = with(RunState::Paused);
+    for action in [Action::Step, Action::ToggleRun, Action::StepBack, Action::Pause] {
+        app.update(action);
+    }
+    assert_eq!(commands(&mut app), [Command::Step, Command::Run, Command::Back, Command::Pause]);
+    let mut app = with(RunState::Running);
+    app.update(Action::ToggleRun);
+    assert_eq!(commands(&mut app), [Command::Pause]);
+    let mut app = with(RunState::Static);
+    app.update(Action::Step);
+    assert!(commands(&mut app).is_empty());
+    assert!(app.message().unwrap().text.contains("no engine"));
+    let mut app = with(RunState::Finished);
+    app.update(Action::Step);
+    app.update(Action::StepBack);
+    assert_eq!(commands(&mut app), [Command::Back]);
+}
+
+#[test]
+fn the_cell_under_the_cursor_is_asked_for_once() {
+    let scene = Scene::clean();
+    let mut app = App::new(Arc::new(scene.snapshot()));
+    let (position, checkpoint) = place(&app);
+    assert_eq!(app.wanted_focus(), Some(Command::Focus { position, checkpoint }));
+    app.asked_for_focus();
+    assert_eq!(app.wanted_focus(), None);
+    app.update(Action::Left);
+    app.update(Action::Left);
+    let wanted = Some(Command::Focus { position: position - 2, checkpoint });
+    assert_eq!(app.wanted_focus(), wanted, "only the last place is asked for");
+    app.asked_for_focus();
+    let same = Arc::clone(app.snapshot());
+    app.set_snapshot(same);
+    assert_eq!(app.wanted_focus(), None);
+    app.set_snapshot(Arc::new(scene.snapshot()));
+    assert_eq!(app.wanted_focus(), wanted, "its column is another one now");
+    assert_eq!(App::new(Arc::new(empty())).wanted_focus(), None);
+}
+
+#[test]
+fn exports_name_what_is_focused() {
+    let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
+    app.update(Action::FocusOn(PaneKind::Logits));
+    app.update(Action::ExportPane);
+    app.update(Action::ExportScreen);
+    let effects = app.take_effects();
+    let [Effect::Export(pane), Effect::Export(screen)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((pane.what, screen.what), (ExportWhat::Pane(PaneKind::Logits), ExportWhat::Screen));
+    assert_eq!(pane.cursor, app.cursor());
+    app.exported(Ok(PathBuf::from("out.png")));
+    assert_eq!(app.message().unwrap().text, "saved out.png");
+    app.exported(Err("disk full".to_owned()));
+    assert!(app.message().unwrap().is_error);
+    app.update(Action::Left);
+    assert_eq!(app.message(), None, "the next key takes the message away");
+}
+
+#[test]
+fn help_and_scrolling_leave_the_cursor_alone() {
+    let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
+    let before = app.cursor();
+    app.update(Action::Help);
+    app.update(Action::Down);
+    assert_eq!((app.view(), app.help_scroll()), (View::Help, 1));
+    app.update(Action::Leave);
+    app.update(Action::FocusOn(PaneKind::Verdict));
+    app.update(Action::Down);
+    assert_eq!(app.scroll(PaneKind::Verdict), 1);
+    assert_eq!(app.cursor(), before);
+    app.update(Action::Quit);
+    assert!(app.take_effects().iter().any(|e| matches!(e, Effect::Quit)));
+}
+
+#[test]
+fn a_run_that_starts_anew_keeps_the_cursor_inside() {
+    let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
+    app.update(Action::Last);
+    let mut short = up_to(&Scene::clean(), 5);
+    Arc::make_mut(&mut short.tokens).truncate(5);
+    short.rows = short.rows[..20].into();
+    app.set_snapshot(Arc::new(short));
+    assert_eq!(app.cursor().position, 4);
+    assert!(app.snapshot().rows.contains(&app.cursor().checkpoint));
+    app.set_snapshot(Arc::new(empty()));
+    for action in [
+        Action::Left,
+        Action::Right,
+        Action::Up,
+        Action::Down,
+        Action::Last,
+        Action::Drill,
+        Action::NextDivergence,
+    ] {
+        app.update(action);
+    }
+}
+
+#[test]
+fn every_click_lands_where_the_cell_is_drawn() {
+    let theme = Theme { depth: Depth::TrueColor, ground: Ground::Dark };
+    for (width, height) in [(80u16, 24u16), (120, 40), (200, 60)] {
+        let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
+        app.update(Action::First);
+        let area = Rect::new(0, 0, width, height);
+        let layout = view::layout(&app, area).unwrap();
+        let map = layout.area(PaneKind::Map).unwrap();
+        let mut hits = 0;
+        for y in map.top()..map.bottom() {
+            for x in map.left()..map.right() {
+                let click = MouseEvent {
+                    kind: MouseEventKind::Down(MouseButton::Left),
+                    column: x,
+                    row: y,
+                    modifiers: KeyModifiers::NONE,
+                };
+                let action = view::mouse(click, &app, &theme, area);
+                let Some(Action::Select { position, row }) = action else { continue };
+                hits += 1;
+                let mut clicked = App::new(Arc::clone(app.snapshot()));
+                clicked.update(Action::First);
+                clicked.update(Action::Select { position, row });
+                assert_eq!(clicked.cursor().position, position);
+                assert!(
+                    row.contains(clicked.cursor().checkpoint) || (position, row) == (0, app.map_rows()[0])
+                );
+                // A second click on the same cell drills.
+                if clicked.view() == View::Overview {
+                    let buffer = {
+                        let mut buffer = ratatui::buffer::Buffer::empty(area);
+                        view::render(&clicked, &theme, area, &mut buffer);
+                        buffer
+                    };
+                    let accent = theme.bar(paritty::tui::theme::Role::Accent).bg.unwrap();
+                    assert_eq!(buffer[(x, y)].bg, accent, "{width}×{height} ({x}, {y})");
+                }
+            }
+        }
+        assert!(hits > 100, "{width}×{height}: {hits}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The screen, drawn into a buffer and driven by actions.
+
+#[path = "../common/snapshots.rs"]
+mod snapshots;
+
+mod actions;
+mod drawing;

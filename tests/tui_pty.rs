@@ -1,0 +1,272 @@
+//! The screen in a real (pseudo) terminal: what is shown, what keys do, and that the terminal is
+//! given back after every kind of end.
+#![cfg(unix)]
+
+#[path = "common/snapshots.rs"]
+mod snapshots;
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use paritty::compare::Verdict;
+use paritty::session::{Command, Link, Snapshot};
+use paritty::tui::TuiOptions;
+use paritty::tui::terminal::Screen;
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use snapshots::Scene;
+use tokio::sync::{mpsc, watch};
+
+/// How long something may take before the test fails; generous, because machines are busy.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A program in a terminal.
+struct Session {
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    input: Box<dyn Write + Send>,
+    parser: Arc<Mutex<vt100::Parser>>,
+    settings_before: String,
+}
+
+impl Session {
+    fn start(program: PathBuf, arguments: &[&str], rows: u16, cols: u16) -> Self {
+        let pair = native_pty_system()
+            .openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })
+            .expect("a pseudo terminal");
+        let mut command = CommandBuilder::new(program);
+        command.args(arguments);
+        command.env("TERM", "xterm-256color");
+        command.env("COLORTERM", "truecolor");
+        command.env_remove("NO_COLOR");
+        command.env_remove("RUST_BACKTRACE");
+        command.cwd(std::env::temp_dir());
+        let settings_before = settings(&*pair.master);
+        let child = pair.slave.spawn_command(command).expect("the program starts");
+        let mut reader = pair.master.try_clone_reader().expect("a reader");
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, 200)));
+        let sink = Arc::clone(&parser);
+        thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                sink.lock().expect("the parser").process(&buffer[..count]);
+            }
+        });
+        let input = pair.master.take_writer().expect("a writer");
+        Self { master: pair.master, child, input, parser, settings_before }
+    }
+
+    /// This test binary again, running one of the scenes below.
+    fn scene(name: &str) -> Self {
+        let program = std::env::current_exe().expect("this program");
+        Self::start(program, &["--exact", name, "--ignored", "--nocapture", "--test-threads=1"], 30, 110)
+    }
+
+    fn text(&self) -> String {
+        self.parser.lock().expect("the parser").screen().contents()
+    }
+
+    fn wait(&self, what: &str, until: impl Fn(&vt100::Screen) -> bool) {
+        let start = Instant::now();
+        while !until(self.parser.lock().expect("the parser").screen()) {
+            assert!(start.elapsed() < PATIENCE, "never came: {what}\n{}", self.text());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn wait_for(&self, text: &str) {
+        self.wait(text, |screen| screen.contents().contains(text));
+    }
+
+    fn keys(&mut self, keys: &str) {
+        self.input.write_all(keys.as_bytes()).expect("keys");
+        self.input.flush().expect("keys");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.process_id().expect("it runs").to_string();
+        let status = std::process::Command::new("kill").args([name, &pid]).status();
+        assert!(status.expect("kill").success());
+    }
+
+    /// Waits for the end and sees that the terminal is as it was.
+    fn assert_restored(&mut self) {
+        let start = Instant::now();
+        while self.child.try_wait().expect("its status").is_none() {
+            assert!(start.elapsed() < PATIENCE, "it never ended\n{}", self.text());
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.assert_given_back();
+    }
+
+    fn assert_given_back(&self) {
+        self.wait("the ordinary screen", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+        let parser = self.parser.lock().expect("the parser");
+        let screen = parser.screen();
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        assert!(!screen.bracketed_paste());
+        assert!(!screen.application_cursor());
+        assert_eq!(settings(&*self.master), self.settings_before, "line discipline");
+    }
+}
+
+fn settings(master: &dyn MasterPty) -> String {
+    format!("{:?}", master.get_termios().expect("the terminal's settings"))
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+/// A session without engines: it starts with four positions, `Step` adds one, the cursor's cell is
+/// answered.
+fn stage() -> Link {
+    let scene = Scene::faulty();
+    let first = up_to(&scene, 4);
+    let (publish, snapshots) = watch::channel(Arc::new(first));
+    let (commands, mut orders) = mpsc::channel(8);
+    thread::spawn(move || {
+        let mut positions = 4;
+        while let Some(order) = orders.blocking_recv() {
+            match order {
+                Command::Step => positions += 1,
+                Command::Run => positions = scene.positions,
+                Command::Back => positions -= 1,
+                Command::Quit => break,
+                Command::Pause | Command::Focus { .. } => {}
+            }
+            let focus = match order {
+                Command::Focus { position, checkpoint } => Some(Arc::new(scene.focus(position, checkpoint))),
+                _ => publish.borrow().focus.clone(),
+            };
+            publish.send_replace(Arc::new(Snapshot { focus, ..up_to(&scene, positions) }));
+        }
+    });
+    Link { snapshots, commands }
+}
+
+fn up_to(scene: &Scene, positions: u32) -> Snapshot {
+    let mut snapshot = Snapshot { step: positions, ..scene.snapshot() };
+    snapshot.columns.truncate(positions as usize);
+    if positions <= scene.fault.map_or(0, |fault| fault.0) {
+        snapshot.verdict = Arc::new(Verdict::Pending);
+    }
+    snapshot
+}
+
+#[test]
+#[ignore = "runs inside the terminal that other tests open"]
+fn scene_plain() {
+    let exporter = |_| Ok(PathBuf::from("picture.png"));
+    let options = TuiOptions { exporter: Some(Arc::new(exporter)), ..TuiOptions::default() };
+    paritty::tui::run(stage(), options).expect("it runs");
+}
+
+#[test]
+#[ignore = "runs inside the terminal that other tests open"]
+fn scene_export_panics() {
+    let exporter = |_| panic!("the exporter broke");
+    let options = TuiOptions { exporter: Some(Arc::new(exporter)), ..TuiOptions::default() };
+    paritty::tui::run(stage(), options).expect("it runs");
+}
+
+#[test]
+#[ignore = "runs inside the terminal that other tests open"]
+fn scene_panics_while_drawing() {
+    let mut screen = Screen::enter().expect("a terminal");
+    screen
+        .draw(|frame| frame.buffer_mut().set_string(0, 0, "about to fail", ratatui::style::Style::new()))
+        .expect("drawn");
+    let mut line = [0; 1];
+    let _ = std::io::stdin().read(&mut line);
+    let _ = screen.draw(|_| panic!("drawing broke"));
+}
+
+#[test]
+fn keys_do_what_the_footer_says_and_quitting_restores_the_terminal() {
+    let mut session = Session::scene("scene_plain");
+    session.wait_for("step 4");
+    session.wait_for("position 3 · result_output");
+    session.wait("the other screen", |s| {
+        s.alternate_screen() && s.mouse_protocol_mode() != vt100::MouseProtocolMode::None
+    });
+    session.keys("s");
+    session.wait_for("step 5");
+    session.keys("b");
+    session.wait_for("step 4");
+    session.keys("r");
+    session.wait_for("first divergence: position 17");
+    session.wait_for("layer 3 · position 17 · Kcur_rope");
+    session.keys("n");
+    session.wait_for("layer 5 · position 30 · ffn_up");
+    session.keys("\x1b[D");
+    session.wait_for("position 29 · ");
+    session.keys("\r\r");
+    session.wait_for("worst elements");
+    session.keys("?");
+    session.wait_for("Moving the cursor");
+    session.keys("\x1b");
+    session.wait("help closed", |s| !s.contents().contains("Moving the cursor"));
+    session.keys("e");
+    session.wait_for("saved picture.png");
+    session.master.resize(PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 }).expect("resize");
+    session.parser.lock().expect("the parser").screen_mut().set_size(24, 80);
+    session.keys("\x1b\x1b");
+    session.wait("80 columns", |s| s.contents().lines().last().is_some_and(|l| l.ends_with("q quit")));
+    session.keys("q");
+    session.assert_restored();
+}
+
+#[test]
+fn interrupt_and_signals_restore_the_terminal() {
+    for end in ["\x03", "-TERM", "-HUP", "-INT"] {
+        let mut session = Session::scene("scene_plain");
+        session.wait_for("step 4");
+        match end.starts_with('-') {
+            true => session.signal(end),
+            false => session.keys(end),
+        }
+        session.assert_restored();
+    }
+}
+
+#[test]
+fn a_panic_while_drawing_restores_the_terminal_and_is_reported() {
+    let mut session = Session::scene("scene_panics_while_drawing");
+    session.wait_for("about to fail");
+    session.keys("x");
+    session.assert_restored();
+    session.wait_for("drawing broke");
+}
+
+#[test]
+fn a_panic_elsewhere_leaves_the_screen_up_and_is_reported_afterwards() {
+    let mut session = Session::scene("scene_export_panics");
+    session.wait_for("step 4");
+    session.keys("e");
+    session.wait_for("not exported");
+    assert!(!session.text().contains("the exporter broke"));
+    session.keys("s");
+    session.wait_for("step 5");
+    session.keys("q");
+    session.assert_restored();
+    session.wait_for("the exporter broke");
+}
+
+#[test]
+fn suspended_and_resumed() {
+    let mut session = Session::scene("scene_plain");
+    session.wait_for("step 4");
+    session.keys("\x1a");
+    session.assert_given_back();
+    session.signal("-CONT");
+    session.wait("the screen again", |s| s.alternate_screen() && s.contents().contains("step 4"));
+    session.keys("s");
+    session.wait_for("step 5");
+    session.keys("q");
+    session.assert_restored();
+}
