@@ -215,8 +215,11 @@ fn keys_do_what_the_footer_says_and_quitting_restores_the_terminal() {
     session.wait_for("saved picture.png");
     session.master.resize(PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 }).expect("resize");
     session.parser.lock().expect("the parser").screen_mut().set_size(24, 80);
-    session.keys("\x1b\x1b");
-    session.wait("80 columns", |s| s.contents().lines().last().is_some_and(|l| l.ends_with("q quit")));
+    session.keys("\x1b");
+    session.wait_for("layer 5: checkpoint × position");
+    session.keys("\x1b");
+    session.wait_for("parity map: layer × position");
+    session.wait("80 columns", |s| s.contents().trim_end().ends_with("q quit"));
     session.keys("q");
     session.assert_restored();
 }
