@@ -158,6 +158,7 @@ impl Scene {
                         .layer_index()
                         .map(|layer| (Checkpoint::layer(Site::Kcur, layer), Severity(0.41))),
                     isolated: true,
+                    evidence: "a sentence with the figures".to_owned(),
                 },
                 beyond: 1234,
                 coverage,
