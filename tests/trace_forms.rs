@@ -494,6 +494,20 @@ fn what_is_no_trace_is_told_clearly() {
 }
 
 #[test]
+fn a_follower_can_say_that_a_file_is_no_trace_so_far() {
+    let folder = Folder::new();
+    let path = folder.file("log.jsonl", "GGUF\0\n");
+    let mut store = Store::new(&path);
+    assert_eq!(store.complaint(), None);
+    store.advance(u64::MAX).unwrap();
+    assert!(store.complaint().unwrap().contains("GGUF model"));
+    let record = "{\"checkpoint\":\"logits\",\"token_idx\":0,\"values\":[1]}\n";
+    fs::write(&path, format!("GGUF\0\n{record}")).unwrap();
+    store.advance(u64::MAX).unwrap();
+    assert_eq!(store.complaint(), None);
+}
+
+#[test]
 fn a_pipe_is_refused_without_waiting_for_its_writer() {
     let folder = Folder::new();
     let path = folder.path("pipe.jsonl");

@@ -56,6 +56,10 @@ enum Action {
     Cut {
         permille: usize,
     },
+    /// The sidecar loses its end; the bytes may come again.
+    CutSidecar {
+        permille: usize,
+    },
     /// The file is moved away, and comes again with the next line.
     Rotate,
     /// Both files are deleted and come again with the next line.
@@ -81,6 +85,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         4 => Just(Action::CatchUp),
         1 => Just(Action::Restart),
         1 => (0..1000_usize).prop_map(|permille| Action::Cut { permille }),
+        1 => (0..1000_usize).prop_map(|permille| Action::CutSidecar { permille }),
         1 => Just(Action::Rotate),
         1 => Just(Action::Delete),
         1 => Just(Action::Replace),
@@ -219,6 +224,13 @@ impl World {
                     self.text.truncate(self.text.len() * permille / 1000);
                     let file = OpenOptions::new().write(true).open(self.path("t.jsonl")).unwrap();
                     file.set_len(self.text.len() as u64).unwrap();
+                }
+            }
+            Action::CutSidecar { permille } => {
+                if self.path("s.bin").exists() {
+                    self.sidecar.truncate(self.sidecar.len() * permille / 1000);
+                    let file = OpenOptions::new().write(true).open(self.path("s.bin")).unwrap();
+                    file.set_len(self.sidecar.len() as u64).unwrap();
                 }
             }
             Action::Rotate | Action::Delete | Action::Replace => {

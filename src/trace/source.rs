@@ -201,6 +201,8 @@ impl Source {
         // Looked at after reading, so that what was read is known to continue what we had.
         if read > 0 && !self.tail_holds()? {
             self.reset();
+            // How long the new content is shows at the next look.
+            self.length = u64::MAX;
             return Ok(Found::Replaced);
         }
         self.filled += read;
@@ -242,7 +244,6 @@ impl Source {
 
     /// Starts again at the first byte of the same file.
     pub fn reset(&mut self) {
-        self.length = 0;
         self.offset = 0;
         self.tail.clear();
         (self.begin, self.filled, self.searched) = (0, 0, 0);

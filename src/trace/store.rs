@@ -149,8 +149,7 @@ impl Store {
             store.after(effect)?;
         }
         store.index.take_changed();
-        let index = &store.index;
-        if index.header.is_none() && index.columns.is_empty() && index.notes.foreign.is_empty() {
+        if store.is_blank() {
             let problem = store.what_it_is();
             return Err(TraceError::NotATrace { path: path.to_owned(), problem });
         }
@@ -224,6 +223,18 @@ impl Store {
                 Err(TraceError::NotATrace { path: self.source.path().to_owned(), problem: problem.clone() })
             }
         }
+    }
+
+    /// Whether nothing that was read so far is a trace's.
+    fn is_blank(&self) -> bool {
+        let index = &self.index;
+        index.header.is_none() && index.columns.is_empty() && index.notes.foreign.is_empty()
+    }
+
+    /// What to tell somebody who follows a file that holds something, but no line of a trace so
+    /// far. Not an error, since a log may begin with other lines.
+    pub fn complaint(&self) -> Option<String> {
+        (self.is_blank() && self.notes().skipped_count > 0).then(|| self.what_it_is())
     }
 
     /// For a file without any line of a trace: what it seems to be and what to do.
