@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use paritty::gguf::{Gguf, Writer};
 use paritty::tokenizer::{Options, Tokenizer};
+use proptest::prelude::*;
 
 /// Kinds of tokens as files number them.
 const NORMAL: i32 = 1;
@@ -267,4 +268,48 @@ fn command_prints_a_json_line_for_each_input() {
     let (code, _, message) = run(&["--decode"], "1\nx\n");
     assert_eq!(code, 2);
     assert!(message.contains("stdin, line 2: `x` is no token id"), "{message}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// No text is lost, whatever is in it, and every id is in the vocabulary.
+    #[test]
+    fn any_text_comes_back(text in any::<String>()) {
+        let t = Tokenizer::from_gguf(&Gguf::open(&demo_model()).unwrap()).unwrap();
+        let ids = t.encode(&text, PLAIN);
+        prop_assert!(ids.iter().all(|&id| (id as usize) < t.n_vocab()));
+        // The one character that stands for another in such vocabularies.
+        let text = text.replace('▁', " ");
+        let expected = if text.is_empty() { text } else { format!(" {text}") };
+        prop_assert_eq!(String::from_utf8(t.decode(&ids)).unwrap(), expected);
+    }
+
+    /// Vocabularies of any texts, scores and kinds load and encode, or are refused.
+    #[test]
+    fn odd_vocabularies_never_panic(
+        tokens in prop::collection::hash_set("[ab ▁Ġ<>0x]{0,4}", 1..12),
+        scores in prop::collection::vec(any::<f32>(), 11..13),
+        kinds in prop::collection::vec(-1..9_i32, 11..13),
+        merges in prop::collection::vec("[abĠ]{0,3} ?[abĠ]{0,3}", 0..6),
+        bos in any::<u32>(),
+        gpt2: bool,
+        text in "[ab <>0xé]{0,20}",
+    ) {
+        let mut w = Writer::new();
+        w.set("tokenizer.ggml.model", if gpt2 { "gpt2" } else { "llama" })
+            .set("tokenizer.ggml.pre", "llama-bpe")
+            .set("tokenizer.ggml.tokens", Vec::from_iter(tokens))
+            .set("tokenizer.ggml.scores", scores)
+            .set("tokenizer.ggml.token_type", kinds)
+            .set("tokenizer.ggml.merges", merges)
+            .set("tokenizer.ggml.bos_token_id", bos);
+        if let Ok(t) = load(&w) {
+            t.is_eog(bos);
+            for id in t.encode(&text, SPECIAL) {
+                prop_assert!((id as usize) < t.n_vocab());
+                t.piece_text(id);
+            }
+        }
+    }
 }

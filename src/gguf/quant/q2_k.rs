@@ -12,14 +12,21 @@ impl Block<84, 256> for Q2K {
     #[inline(always)]
     fn widen(block: &[u8; 84], out: &mut [f32; 256]) {
         let (d, dmin) = (half_at(block, 80), half_at(block, 82));
-        for (group, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-            // 32 bytes hold 128 values: groups 0 and 1 the lowest bit pairs of their halves, and so on.
-            let qs = &block[16 + 32 * (group / 8) + 16 * (group % 2)..][..16];
-            let shift = 2 * (group % 8 / 2);
-            let scale = d * f32::from(block[group] & 15);
-            let min = dmin * f32::from(block[group] >> 4);
-            for (o, &q) in out.iter_mut().zip(qs) {
-                *o = scale * f32::from(q >> shift & 3) - min;
+        for (half, out) in out.as_chunks_mut::<128>().0.iter_mut().enumerate() {
+            let qs = &block[16 + 32 * half..][..32];
+            let mut q = [[0_u8; 32]; 4];
+            for (l, &bits) in qs.iter().enumerate() {
+                q[0][l] = bits & 3;
+                q[1][l] = bits >> 2 & 3;
+                q[2][l] = bits >> 4 & 3;
+                q[3][l] = bits >> 6;
+            }
+            let groups = q.as_flattened().as_chunks::<16>().0.iter().zip(out.as_chunks_mut::<16>().0);
+            for ((q, out), &packed) in groups.zip(&block[8 * half..][..8]) {
+                let (scale, min) = (d * f32::from(packed & 15), dmin * f32::from(packed >> 4));
+                for (o, &q) in out.iter_mut().zip(q) {
+                    *o = scale * f32::from(q) - min;
+                }
             }
         }
     }

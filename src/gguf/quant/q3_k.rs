@@ -13,15 +13,22 @@ impl Block<110, 256> for Q3K {
     fn widen(block: &[u8; 110], out: &mut [f32; 256]) {
         let d = half_at(block, 108);
         let scales = scales(&block[96..108]);
-        for (group, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-            let half = 16 * (group % 2);
-            let high = &block[half..][..16];
-            let low = &block[32 + 32 * (group / 8) + half..][..16];
-            let shift = 2 * (group % 8 / 2);
-            let scale = d * (i32::from(scales[group]) - 32) as f32;
-            for ((o, &h), &l) in out.iter_mut().zip(high).zip(low) {
-                let q = l >> shift & 3 | (h >> (group / 2) & 1) << 2;
-                *o = scale * (i32::from(q) - 4) as f32;
+        for (half, out) in out.as_chunks_mut::<128>().0.iter_mut().enumerate() {
+            let low = &block[32 + 32 * half..][..32];
+            let mut q = [[0_u8; 32]; 4];
+            for l in 0..32 {
+                let (bits, high) = (low[l], block[l] >> (4 * half));
+                q[0][l] = bits & 3 | (high & 1) << 2;
+                q[1][l] = bits >> 2 & 3 | (high >> 1 & 1) << 2;
+                q[2][l] = bits >> 4 & 3 | (high >> 2 & 1) << 2;
+                q[3][l] = bits >> 6 | (high >> 3 & 1) << 2;
+            }
+            let groups = q.as_flattened().as_chunks::<16>().0.iter().zip(out.as_chunks_mut::<16>().0);
+            for ((q, out), &scale) in groups.zip(&scales[8 * half..][..8]) {
+                let scale = d * (i32::from(scale) - 32) as f32;
+                for (o, &q) in out.iter_mut().zip(q) {
+                    *o = scale * (i32::from(q) - 4) as f32;
+                }
             }
         }
     }

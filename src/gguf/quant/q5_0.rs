@@ -11,11 +11,12 @@ impl Block<22, 32> for Q5_0 {
     #[inline(always)]
     fn widen(block: &[u8; 22], out: &mut [f32; 32]) {
         let (d, bits) = (half_at(block, 0), fifth_bits::word(block, 2));
+        let nibbles = &block[6..];
         let (low, high) = out.split_at_mut(16);
         for (j, (l, h)) in low.iter_mut().zip(high).enumerate() {
-            let (a, b) = fifth_bits::join(bits, &block[6..], j);
-            *l = (i32::from(a) - 16) as f32 * d;
-            *h = (i32::from(b) - 16) as f32 * d;
+            let (a, b) = fifth_bits::join(bits, nibbles, j);
+            *l = (a - 16) as f32 * d;
+            *h = (b - 16) as f32 * d;
         }
     }
 }

@@ -11,11 +11,12 @@ impl Block<24, 32> for Q5_1 {
     #[inline(always)]
     fn widen(block: &[u8; 24], out: &mut [f32; 32]) {
         let (d, m, bits) = (half_at(block, 0), half_at(block, 2), fifth_bits::word(block, 4));
+        let nibbles = &block[8..];
         let (low, high) = out.split_at_mut(16);
         for (j, (l, h)) in low.iter_mut().zip(high).enumerate() {
-            let (a, b) = fifth_bits::join(bits, &block[8..], j);
-            *l = f32::from(a) * d + m;
-            *h = f32::from(b) * d + m;
+            let (a, b) = fifth_bits::join(bits, nibbles, j);
+            *l = a as f32 * d + m;
+            *h = b as f32 * d + m;
         }
     }
 }

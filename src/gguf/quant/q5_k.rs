@@ -19,9 +19,10 @@ impl Block<176, 256> for Q5K {
             let (d2, m2) = (d * f32::from(scales[2 * g + 1]), dmin * f32::from(mins[2 * g + 1]));
             let (low, high) = out.split_at_mut(32);
             for (((l, h), &q), &bits) in low.iter_mut().zip(high).zip(qs).zip(fifth) {
-                let bits = bits >> (2 * g);
-                *l = d1 * f32::from(q & 15 | (bits & 1) << 4) - m1;
-                *h = d2 * f32::from(q >> 4 | (bits >> 1 & 1) << 4) - m2;
+                // A comparison of bytes, where a shift by g would be done in wider lanes.
+                let (first, second) = (bits & (1 << (2 * g)) != 0, bits & (2 << (2 * g)) != 0);
+                *l = d1 * f32::from(q & 15 | if first { 16 } else { 0 }) - m1;
+                *h = d2 * f32::from(q >> 4 | if second { 16 } else { 0 }) - m2;
             }
         }
     }

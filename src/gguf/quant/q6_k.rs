@@ -15,17 +15,20 @@ impl Block<210, 256> for Q6K {
             let low = &block[64 * half..][..64];
             let upper = &block[128 + 32 * half..][..32];
             let scales = &block[192 + 8 * half..][..8];
-            for (quarter, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-                // Quarters 0 and 1 are the low nibbles of the two halves of `low`, 2 and 3 the high ones.
-                let low = &low[32 * (quarter % 2)..][..32];
-                let nibble = 4 * (quarter / 2);
-                for (group, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-                    let scale = d * f32::from(scales[2 * quarter + group] as i8);
-                    for (l, o) in out.iter_mut().enumerate() {
-                        let at = 16 * group + l;
-                        let q = low[at] >> nibble & 15 | (upper[at] >> (2 * quarter) & 3) << 4;
-                        *o = scale * (i32::from(q) - 32) as f32;
-                    }
+            // Quarters 0 and 1 are the low nibbles of the two halves of `low`, 2 and 3 the high ones.
+            let mut q = [[0_u8; 32]; 4];
+            for l in 0..32 {
+                let (a, b, bits) = (low[l], low[l + 32], upper[l]);
+                q[0][l] = a & 15 | (bits & 3) << 4;
+                q[1][l] = b & 15 | (bits >> 2 & 3) << 4;
+                q[2][l] = a >> 4 | (bits >> 4 & 3) << 4;
+                q[3][l] = b >> 4 | (bits >> 6) << 4;
+            }
+            let groups = q.as_flattened().as_chunks::<16>().0.iter().zip(out.as_chunks_mut::<16>().0);
+            for ((q, out), &scale) in groups.zip(scales) {
+                let scale = d * f32::from(scale as i8);
+                for (o, &q) in out.iter_mut().zip(q) {
+                    *o = scale * (i32::from(q) - 32) as f32;
                 }
             }
         }
