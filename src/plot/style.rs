@@ -40,7 +40,7 @@ impl Style {
 
     /// Width of a line that matters, in pixels.
     pub fn stroke(&self) -> u32 {
-        (self.unit() as u32 / 5).clamp(1, 4)
+        (self.unit() as u32 / 4).clamp(1, 4)
     }
 
     /// Ordinary text in a colour.

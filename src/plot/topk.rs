@@ -124,17 +124,15 @@ impl TopKData {
         let y = |rank: usize| top + rank as i32 * height + height / 2;
         for (rank, row) in self.reference.iter().take(shown).enumerate() {
             let start = (from + pad, y(rank));
-            match self.candidate.iter().take(shown).position(|c| c.token == row.token) {
-                Some(other) => {
-                    let color = if other == rank { roles.line } else { roles.caution };
-                    let end = (to - pad, y(other));
-                    canvas.path(&[start, end], style.stroke(), color);
-                }
-                None => {
-                    // Red: the candidate's list lacks it; grey: it stands below what is shown.
-                    let color = if row.other_rank.is_some() { roles.dim } else { roles.bad };
-                    canvas.circle(start, (style.unit() / 3).max(2) as u32, 0, color);
-                }
+            let other = self.candidate.iter().take(shown).position(|c| c.token == row.token);
+            if let Some(other) = other {
+                let color = if other == rank { roles.line } else { roles.caution };
+                let end = (to - pad, y(other));
+                canvas.path(&[start, end], style.stroke(), color);
+            } else {
+                // Red: the candidate's list lacks it; grey: it stands below what is shown.
+                let color = if row.other_rank.is_some() { roles.dim } else { roles.bad };
+                canvas.circle(start, (style.unit() / 3).max(2) as u32, 0, color);
             }
         }
     }
