@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,7 +11,7 @@ use clap::Args;
 use super::Outcome;
 use crate::session::headless::{self, Limits};
 use crate::session::{Config, Session, Snapshot, SourceState, facts};
-use crate::wording;
+use crate::tui::{self, Ended, TuiOptions};
 
 /// How a session is shown.
 #[derive(Debug, Args)]
@@ -71,18 +72,26 @@ fn on_screen(config: &Config) -> anyhow::Result<Outcome> {
         bail!("this command needs a terminal; use --headless in scripts and pipes");
     }
     let session = Session::start(config)?;
+    let options =
+        TuiOptions { exporter: Some(Arc::new(|request| super::picture::export(&request))), theme: None };
+    let ended = tui::run(session.link(), options)?;
     let last = session.link().snapshots.borrow().clone();
+    drop(session);
+    if let Ended::Signal(signal) = ended {
+        // The terminal is restored; whoever sent the signal sees that it was heeded.
+        signal_hook::low_level::emulate_default_handler(signal)
+            .with_context(|| format!("signal {signal}"))?;
+    }
     outcome(&last)
 }
 
 fn print(snapshot: &Snapshot, json: bool) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     if json {
-        serde_json::to_writer_pretty(&mut out, &facts::json(snapshot)).context("standard output")?;
-        writeln!(out)?;
+        writeln!(out, "{:#}", facts::json(snapshot))?;
     } else {
-        for sentence in wording::verdict(&snapshot.verdict) {
-            writeln!(out, "{}", sentence.text)?;
+        for line in tui::plain::lines(snapshot) {
+            writeln!(out, "{line}")?;
         }
     }
     Ok(())
