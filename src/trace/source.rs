@@ -183,9 +183,9 @@ impl Source {
         let wanted = self.filled + max.min(CHUNK);
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted.next_multiple_of(CHUNK), 0);
-        } else if self.buffer.len() > 4 * CHUNK && wanted <= CHUNK {
+        } else if self.buffer.len() > 4 * CHUNK && wanted <= 2 * CHUNK {
             // A long line has passed: give its memory back.
-            self.buffer.truncate(CHUNK);
+            self.buffer.truncate(2 * CHUNK);
             self.buffer.shrink_to_fit();
         }
         let start = self.filled;
@@ -287,5 +287,32 @@ fn open_error(path: &Path, error: io::Error) -> TraceError {
         TraceError::NotATrace { path, problem: error.to_string() }
     } else {
         TraceError::Io { path, source: error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_long_line_is_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        let mut text = vec![b'x'; 5 << 20];
+        text.push(b'\n');
+        text.extend("short line\n".repeat(100_000).bytes());
+        std::fs::write(&path, text).unwrap();
+        let mut source = Source::new(&path);
+        source.refresh().unwrap();
+        let (mut lines, mut largest) = (0, 0);
+        while source.fill(CHUNK).unwrap() != Found::Same(0) {
+            largest = largest.max(source.buffer.capacity());
+            while source.next_line().is_some() {
+                lines += 1;
+            }
+        }
+        assert_eq!(lines, 100_001);
+        assert!(largest >= 5 << 20);
+        assert!(source.buffer.capacity() <= 2 * CHUNK, "{}", source.buffer.capacity());
     }
 }
