@@ -301,7 +301,7 @@ mod tests {
         let mut text = vec![b'x'; 5 << 20];
         text.push(b'\n');
         text.extend("short line\n".repeat(100_000).bytes());
-        std::fs::write(&path, text).unwrap();
+        fs::write(&path, text).unwrap();
         let mut source = Source::new(&path);
         source.refresh().unwrap();
         let (mut lines, mut largest) = (0, 0);
