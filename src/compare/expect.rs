@@ -47,6 +47,8 @@ pub struct Expect<'a> {
     pub here: &'a dyn Fn(Checkpoint) -> Option<Measured>,
     /// Largest error of the checkpoint at this and all earlier positions.
     pub history: &'a dyn Fn(Checkpoint) -> Option<f32>,
+    /// The position.
+    pub position: u32,
     /// Length of one query head, if known: scores are divided by its root before the softmax.
     pub head_dim: Option<u32>,
 }
@@ -113,8 +115,8 @@ impl Expect<'_> {
             Kind::Product => inputs
                 .iter()
                 .find_map(|k| k.rounding)
-                .map_or_else(|| self.noise.fresh(site), |q| self.noise.product(q)),
-            _ => self.noise.fresh(site),
+                .map_or_else(|| self.noise.fresh(site, self.position), |q| self.noise.product(q)),
+            _ => self.noise.fresh(site, self.position),
         };
         passed.hypot(own)
     }

@@ -184,12 +184,16 @@ impl Noise {
 
     /// The relative error that one operation's own arithmetic adds, its inputs being equal; for
     /// products use [`Noise::product`] where the input is known.
-    pub fn fresh(&self, site: Site) -> f64 {
+    ///
+    /// Angles of RoPE are computed in f32: their rounding grows with the position, 2e-7 for each
+    /// (llama.cpp multiplies its way from pair to pair).
+    pub fn fresh(&self, site: Site, position: u32) -> f64 {
         use Site::*;
         let kv = if self.kv_exact { F32 } else { 2.0 * F16 };
         match site {
             Embd | PosEmbd => 2e-7,
             Kq | KqvOut => kv,
+            QcurRope | KcurRope => F32 + 2e-7 * f64::from(position),
             // GELU is taken from a table of f16 by llama.cpp.
             FfnGelu => 3.5e-4,
             Wqkv | QcurMm | KcurMm | VcurMm | Qcur | Kcur | Vcur | AttnOut | FfnGate | FfnUp | FfnOut

@@ -79,6 +79,7 @@ impl Reader {
         detail: &mut Detail,
     ) -> bool {
         detail.sides = r.presence;
+        detail.figures.position = r.position;
         column.complete = r.presence == [Presence::Complete; 2];
         let mut checkpoints: BTreeSet<Checkpoint> =
             r.stores.iter().flat_map(|s| s.checkpoints(r.position)).collect();

@@ -1,6 +1,7 @@
 //! One channel that is wrong at every position: a wrong row of a matrix, or one wrong weight.
 
 use super::{Context, Entry, NodeStats, Test};
+use crate::compare::lineage::Kind;
 use crate::model::Checkpoint;
 
 pub(super) struct Concentration;
@@ -58,6 +59,10 @@ pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 impl Test for Concentration {
     fn check(&self, checkpoint: Checkpoint, stats: &NodeStats, context: &Context<'_>) -> Option<Entry> {
+        // Other operations have no row of weights to be wrong in, and tests of their own.
+        if !matches!(context.lineage.kind(checkpoint), Kind::Product | Kind::Mix | Kind::Lookup) {
+            return None;
+        }
         let own = peak(stats)?;
         let limit = threshold(stats.n);
         // Rounding in f32 of values that nearly cancel is concentrated, and harmless.
@@ -86,4 +91,9 @@ impl Test for Concentration {
             ),
         })
     }
+}
+
+/// Error of the worst channel over that of the median one.
+pub(super) fn ratio(stats: &NodeStats) -> Option<f64> {
+    peak(stats).map(|p| p.ratio)
 }

@@ -8,6 +8,7 @@
 
 mod concentration;
 mod gain;
+mod norm_weight;
 mod offset;
 mod scale;
 
@@ -153,7 +154,13 @@ pub trait Test: Sync {
 
 /// Every kind.
 pub static TESTS: &[&dyn Test] =
-    &[&concentration::Concentration, &scale::Scale, &offset::Offset, &gain::Gain];
+    &[
+    &concentration::Concentration,
+    &norm_weight::NormWeight,
+    &scale::Scale,
+    &offset::Offset,
+    &gain::Gain,
+];
 
 /// The first node, in order of execution, at which an error enters; the strongest evidence for it.
 pub fn first_entry(context: &Context<'_>) -> Option<Entry> {
@@ -168,4 +175,15 @@ pub fn entries<'a>(context: &'a Context<'a>) -> impl Iterator<Item = Entry> + 'a
             .filter_map(|test| test.check(checkpoint, stats, context))
             .max_by(|a, b| a.strength.total_cmp(&b.strength))
     })
+}
+
+/// The figures that the tests look at, for people who tune them.
+pub fn describe(checkpoint: Checkpoint, stats: &NodeStats) -> String {
+    let _ = checkpoint;
+    format!(
+        "gain {:.2} concentration {:.1} constancy {:.2}",
+        stats.log_excess.unwrap_or(f64::NAN),
+        concentration::ratio(stats).unwrap_or(f64::NAN),
+        offset::constancy(stats).unwrap_or(f64::NAN) / f64::from(stats.n.max(1)),
+    )
 }
