@@ -11,6 +11,7 @@ pub mod llama_cpp;
 pub mod model;
 pub mod palette;
 pub mod plot;
+pub mod report;
 pub mod session;
 pub mod text;
 pub mod tokenizer;

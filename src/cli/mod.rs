@@ -1,6 +1,7 @@
 //! The command line: one file per command, one line here that registers it.
 
 mod assets;
+mod compare;
 mod demo;
 mod inspect;
 mod picture;
@@ -61,6 +62,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Compare(compare::CompareArgs),
     Demo(demo::DemoArgs),
     Inspect(inspect::InspectArgs),
     Quantize(quantize::QuantizeArgs),
@@ -72,6 +74,7 @@ impl Cli {
     /// Runs the command. An error is bad input or usage (exit code 2).
     pub fn run(self) -> anyhow::Result<Outcome> {
         match self.command {
+            Command::Compare(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Quantize(args) => args.run(),

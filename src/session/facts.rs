@@ -44,7 +44,8 @@ fn side(side: &SideStatus) -> Value {
     })
 }
 
-fn verdict(verdict: &Verdict) -> Value {
+/// The verdict: kind, exit code, sentences, figures.
+pub(crate) fn verdict(verdict: &Verdict) -> Value {
     let kind = match verdict {
         Verdict::Pending => "pending",
         Verdict::DifferentComputation { .. } => "different-computation",
@@ -127,6 +128,6 @@ fn rank(severity: Severity) -> f32 {
 }
 
 /// JSON has no NaN and no infinity; they become strings.
-fn number(value: f64) -> Value {
+pub(crate) fn number(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or_else(|| json!(value.to_string()), Value::Number)
 }

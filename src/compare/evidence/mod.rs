@@ -154,13 +154,7 @@ pub trait Test: Sync {
 
 /// Every kind.
 pub static TESTS: &[&dyn Test] =
-    &[
-    &concentration::Concentration,
-    &norm_weight::NormWeight,
-    &scale::Scale,
-    &offset::Offset,
-    &gain::Gain,
-];
+    &[&concentration::Concentration, &norm_weight::NormWeight, &scale::Scale, &offset::Offset, &gain::Gain];
 
 /// The first node, in order of execution, at which an error enters; the strongest evidence for it.
 pub fn first_entry(context: &Context<'_>) -> Option<Entry> {

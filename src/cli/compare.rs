@@ -1,0 +1,100 @@
+//! `paritty compare`: two traces, headless.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Outcome;
+use crate::compare::Comparison;
+use crate::report::{self, FORMATS, Report};
+use crate::trace::Store;
+
+/// Compare two traces: where, if anywhere, does the candidate part from the reference?
+///
+/// Says first whether both are the same computation and whether the recorded values can be trusted,
+/// then whether they agree within the noise of correct engines, and if not, which operation is the
+/// first whose output is wrong while its inputs are right.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 within noise, 1 divergence or garbage, 2 bad input or usage, 3 inconclusive."
+)]
+pub struct CompareArgs {
+    /// Trace of the engine that is trusted
+    #[arg(value_name = "REF")]
+    reference: PathBuf,
+    /// Trace of the engine under test
+    #[arg(value_name = "CAND")]
+    candidate: PathBuf,
+    /// How the report is written
+    #[arg(long, default_value = FORMATS[0].id(), value_parser = PossibleValuesParser::new(FORMATS.iter().map(|f| f.id())))]
+    format: String,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+/// Positions compared between two looks at the progress bar.
+const STEP: usize = 8;
+
+impl CompareArgs {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<Outcome> {
+        if is_same_file(&self.reference, &self.candidate) {
+            bail!(
+                "{} and {} are the same file: a run always agrees with itself; give the trace of another engine",
+                self.reference.display(),
+                self.candidate.display()
+            );
+        }
+        let reference = Store::load(&self.reference)?;
+        let candidate = Store::load(&self.candidate)?;
+        let comparison = compare(&reference, &candidate);
+        let id = if self.json { "json" } else { &self.format };
+        let Some(format) = report::format(id) else { bail!("no format is called `{id}`") };
+        let mut out = io::BufWriter::new(anstream::stdout().lock());
+        format.write(
+            &Report { reference: &reference, candidate: &candidate, comparison: &comparison },
+            &mut out,
+        )?;
+        out.flush()?;
+        Ok(match comparison.verdict().exit_code() {
+            0 => Outcome::Ok,
+            1 => Outcome::Diverged,
+            _ => Outcome::Inconclusive,
+        })
+    }
+}
+
+/// Compares everything that is in both traces, with a progress bar when it takes long.
+fn compare(reference: &Store, candidate: &Store) -> Comparison {
+    let positions: BTreeSet<u32> = reference.positions().chain(candidate.positions()).collect();
+    let positions: Vec<u32> = positions.into_iter().collect();
+    let bar = ProgressBar::new(positions.len() as u64).with_style(
+        ProgressStyle::with_template("comparing  {bar:40} {pos}/{len} positions  {eta}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut comparison = Comparison::new();
+    let started = std::time::Instant::now();
+    for chunk in positions.chunks(STEP) {
+        comparison.update(reference, candidate, chunk);
+        if started.elapsed() > Duration::from_secs(1) {
+            bar.set_position(comparison.columns().len() as u64);
+        }
+    }
+    comparison.conclude(reference, candidate);
+    bar.finish_and_clear();
+    comparison
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
