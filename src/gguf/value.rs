@@ -93,7 +93,7 @@ pub enum Value<'a> {
     Unsigned(u64),
     /// Any signed integer.
     Signed(i64),
-    /// Single or (narrowed losslessly or not) double precision.
+    /// Single or double precision.
     Float(f64),
     /// True or false.
     Bool(bool),
