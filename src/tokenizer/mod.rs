@@ -58,11 +58,11 @@ impl Tokenizer {
         let key = "tokenizer.ggml.model";
         let model = gguf.get_str(key)?;
         let (vocab, kind, add_bos) = match model {
-            "llama" => (Vocab::load(gguf, &spm::DEFAULT_IDS)?, Kind::Spm(spm::Spm::load(gguf)?), true),
+            "llama" => (vocabulary(gguf, &spm::DEFAULT_IDS)?, Kind::Spm(spm::Spm::load(gguf)?), true),
             "gpt2" => {
                 let bpe = bpe::Bpe::load(gguf)?;
                 let add_bos = bpe.add_bos();
-                (Vocab::load(gguf, &bpe::DEFAULT_IDS)?, Kind::Bpe(bpe), add_bos)
+                (vocabulary(gguf, &bpe::DEFAULT_IDS)?, Kind::Bpe(bpe), add_bos)
             }
             other => {
                 let name = crate::text::safe_short(other, 40);
@@ -144,4 +144,11 @@ impl Tokenizer {
     pub fn is_eog(&self, id: u32) -> bool {
         self.vocab.eog.contains(&id)
     }
+}
+
+/// The file's list of tokens, with its special ones marked.
+fn vocabulary(gguf: &Gguf, defaults: &vocab::DefaultIds) -> Result<Vocab, GgufError> {
+    let mut vocab = Vocab::load(gguf, defaults)?;
+    special::mark(&mut vocab, gguf)?;
+    Ok(vocab)
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::special;
 use crate::gguf::{Gguf, GgufError};
 
 /// What a token is. A token may be of several kinds, because some get one by their text.
@@ -110,7 +109,6 @@ impl Vocab {
         vocab.bos = id("tokenizer.ggml.bos_token_id", defaults.bos)?;
         vocab.eos = id("tokenizer.ggml.eos_token_id", defaults.eos)?;
         vocab.unk = id("tokenizer.ggml.unknown_token_id", defaults.unk)?;
-        special::mark(&mut vocab, gguf)?;
         Ok(vocab)
     }
 

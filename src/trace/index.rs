@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Header;
+use super::cell::{Cell, Notes, Place, Token};
 use super::limits::{MAX_FOREIGN, MAX_NAMES, MAX_NOTES, MAX_QUOTE};
 use super::record::{RawPlace, Record, TensorRecord};
 use super::sidecar::Sidecar;
-use super::store::{Cell, Notes, Place, Token};
 use crate::model::Checkpoint;
 
 /// Everything known about one position.

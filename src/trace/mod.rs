@@ -29,6 +29,7 @@
 //! the fields of a line, `record` (with `shape` and `values`) types them, `index` keeps them, `store`
 //! is what others see, `read` and `sidecar` fetch values when asked, `tail` follows, `write` writes.
 
+mod cell;
 pub mod dtype;
 pub mod header;
 mod index;
@@ -44,9 +45,10 @@ pub mod tail;
 mod values;
 pub mod write;
 
+pub use cell::{Cell, Notes, Tensor, Token};
 pub use dtype::Dtype;
 pub use header::{Header, ModelInfo, Settings};
-pub use store::{Cell, Notes, Progress, Store, Tensor, Token};
+pub use store::{Progress, Store};
 pub use tail::{Follow, Liveness};
 pub use write::TraceWriter;
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use memchr::memrchr;
 
-use super::store::Tensor;
+use super::cell::Tensor;
 use super::values;
 
 /// Bytes of text held at once.
