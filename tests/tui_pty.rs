@@ -6,7 +6,7 @@
 mod snapshots;
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ struct Session {
 }
 
 impl Session {
-    fn start(program: PathBuf, arguments: &[&str], rows: u16, cols: u16) -> Self {
+    fn start_in(folder: &Path, program: PathBuf, arguments: &[&str], rows: u16, cols: u16) -> Self {
         let pair = native_pty_system()
             .openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })
             .expect("a pseudo terminal");
@@ -42,7 +42,7 @@ impl Session {
         command.env("COLORTERM", "truecolor");
         command.env_remove("NO_COLOR");
         command.env_remove("RUST_BACKTRACE");
-        command.cwd(std::env::temp_dir());
+        command.cwd(folder);
         let settings_before = settings(&*pair.master);
         let child = pair.slave.spawn_command(command).expect("the program starts");
         let mut reader = pair.master.try_clone_reader().expect("a reader");
@@ -61,7 +61,8 @@ impl Session {
     /// This test binary again, running one of the scenes below.
     fn scene(name: &str) -> Self {
         let program = std::env::current_exe().expect("this program");
-        Self::start(program, &["--exact", name, "--ignored", "--nocapture", "--test-threads=1"], 30, 110)
+        let arguments = ["--exact", name, "--ignored", "--nocapture", "--test-threads=1"];
+        Self::start_in(&std::env::temp_dir(), program, &arguments, 30, 110)
     }
 
     fn text(&self) -> String {
@@ -229,9 +230,10 @@ fn interrupt_and_signals_restore_the_terminal() {
     for end in ["\x03", "-TERM", "-HUP", "-INT"] {
         let mut session = Session::scene("scene_plain");
         session.wait_for("step 4");
-        match end.starts_with('-') {
-            true => session.signal(end),
-            false => session.keys(end),
+        if end.starts_with('-') {
+            session.signal(end);
+        } else {
+            session.keys(end);
         }
         session.assert_restored();
     }
@@ -272,4 +274,41 @@ fn suspended_and_resumed() {
     session.wait_for("step 5");
     session.keys("q");
     session.assert_restored();
+}
+
+/// The real thing: `paritty demo` in a folder of its own.
+#[test]
+fn the_demo_leads_to_its_fault_and_exports_a_picture() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_paritty"));
+    let mut session =
+        Session::start_in(folder.path(), program, &["demo", "--fault", "rope-pairing@2"], 30, 110);
+    session.wait_for("replay of a recorded trace");
+    session.wait_for("fault: rope-pairing");
+    session.wait_for("DIVERGED");
+    session.wait_for("rope-2");
+    session.keys("l");
+    session.wait_for("reading …");
+    session.keys("f");
+    session.wait_for("layer 2 · position");
+    session.wait("finished", |s| s.contents().contains("finished"));
+    session.keys("b");
+    session.wait_for("paused");
+    session.keys("s");
+    session.wait_for("finished");
+    session.keys("?");
+    session.wait_for("Moving the cursor");
+    session.keys("?E");
+    session.wait_for("saved ");
+    session.keys("q");
+    session.assert_restored();
+    let status = session.child.wait().expect("its status");
+    assert_eq!(status.exit_code(), 1, "a divergence was shown");
+    let picture = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .filter_map(Result::ok)
+        .find(|entry| entry.path().extension().is_some_and(|e| e == "png"))
+        .expect("a picture");
+    let bytes = std::fs::read(picture.path()).expect("its bytes");
+    assert!(bytes.starts_with(b"\x89PNG"));
 }

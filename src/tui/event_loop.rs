@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -69,17 +69,24 @@ impl EventLoop {
         let mut next_frame = Instant::now();
         loop {
             self.send();
-            if self.dirty && Instant::now() >= next_frame {
+            let draw = self.dirty && Instant::now() >= next_frame;
+            if draw || !self.dirty {
+                // Once a frame, so that a held key asks for what it passes only where it is seen.
+                self.ask_for_focus();
+            }
+            if draw {
                 self.dirty = false;
                 let (app, theme) = (&self.app, &self.theme);
                 self.screen.draw(|frame| view::draw(frame, app, theme)).map_err(TuiError::Terminal)?;
                 next_frame = Instant::now() + FRAME;
             }
             let retry = Instant::now() + RETRY;
+            // The stream of events must be polled here alone: it remembers the first waker that it is
+            // polled with until an event comes.
             let flow = tokio::select! {
                 biased;
                 event = events.next() => match event {
-                    Some(Ok(event)) => self.drain(event, &mut events)?,
+                    Some(Ok(event)) => self.event(&event)?,
                     Some(Err(error)) => return Err(TuiError::Terminal(error)),
                     // Input is closed: the terminal is gone.
                     None => Flow::End(Ended::Signal(libc::SIGHUP)),
@@ -108,34 +115,12 @@ impl EventLoop {
     fn snapshot(&mut self, alive: bool) {
         if alive {
             let snapshot = Arc::clone(&self.link.snapshots.borrow_and_update());
-            self.app.set_snapshot(snapshot);
+            self.dirty |= self.app.set_snapshot(snapshot);
         } else {
             self.session_gone = true;
             self.app.tell("the session has ended: what it found stays here, q quits", true);
+            self.dirty = true;
         }
-        self.dirty = true;
-    }
-
-    /// Takes in everything that was typed, then goes on.
-    fn drain(&mut self, first: Event, events: &mut EventStream) -> Result<Flow, TuiError> {
-        // A flood of input (a held key over a slow line) must not keep the frames waiting.
-        const MOST: usize = 64;
-        let mut next = Some(first);
-        for _ in 0..MOST {
-            let Some(event) = next else { break };
-            if let Flow::End(ended) = self.event(&event)? {
-                return Ok(Flow::End(ended));
-            }
-            next = match events.next().now_or_never() {
-                Some(Some(Ok(event))) => Some(event),
-                Some(Some(Err(error))) => return Err(TuiError::Terminal(error)),
-                Some(None) | None => None,
-            };
-        }
-        if let Some(event) = next {
-            return self.event(&event);
-        }
-        Ok(Flow::GoOn)
     }
 
     fn event(&mut self, event: &Event) -> Result<Flow, TuiError> {
@@ -189,7 +174,7 @@ impl EventLoop {
         !self.session_gone && (!self.waiting.is_empty() || self.app.wanted_focus().is_some())
     }
 
-    /// Sends what waits, in order, then what the cursor wants; never blocks.
+    /// Sends what waits, in order; never blocks.
     fn send(&mut self) {
         while let Some(&command) = self.waiting.front() {
             match self.link.commands.try_send(command) {
@@ -203,6 +188,10 @@ impl EventLoop {
                 }
             }
         }
+    }
+
+    /// Asks for the cell under the cursor, if that was not done yet.
+    fn ask_for_focus(&mut self) {
         if let Some(command) = self.app.wanted_focus()
             && !matches!(self.link.commands.try_send(command), Err(TrySendError::Full(_)))
         {

@@ -194,9 +194,9 @@ impl Theme {
         if let Some((glyph, role)) = missing {
             return (glyph, self.style(role));
         }
-        let own = shade.glyph().filter(|_| !mark.origin);
+        let entrance = mark.origin.then_some(if mark.first { '◆' } else { '◇' });
         if let Some(color) = self.block(shade) {
-            let glyph = if mark.origin { '◆' } else { own.unwrap_or(' ') };
+            let glyph = entrance.or(shade.glyph()).unwrap_or(' ');
             let style = Style::new().fg(self.on(shade)).bg(color).add_modifier(Modifier::BOLD);
             return (glyph, style);
         }
@@ -208,7 +208,7 @@ impl Theme {
             Shade::Beyond(_) => ('▒', Role::Caution),
             _ => ('-', Role::Good),
         };
-        (if mark.origin { '◆' } else { ladder }, self.bold(role))
+        (entrance.unwrap_or(ladder), self.bold(role))
     }
 }
 
@@ -270,13 +270,14 @@ mod tests {
             Shade::Beyond(250),
             Shade::Infinite,
         ];
-        let mut signs: Vec<char> = shades.map(|shade| theme.mark(Mark { shade, origin: false }).0).to_vec();
-        signs.push(theme.mark(Mark { shade: Shade::Beyond(200), origin: true }).0);
+        let mut signs: Vec<char> =
+            shades.map(|shade| theme.mark(Mark { shade, ..Mark::default() }).0).to_vec();
+        signs.push(theme.mark(Mark { shade: Shade::Beyond(200), origin: true, first: false }).0);
         signs.sort_unstable();
         signs.dedup();
         assert_eq!(signs.len(), shades.len() + 1);
         assert!(shades.iter().all(|&shade| {
-            let style = theme.mark(Mark { shade, origin: true }).1;
+            let style = theme.mark(Mark { shade, origin: true, first: true }).1;
             style.fg.is_none() && style.bg.is_none()
         }));
     }

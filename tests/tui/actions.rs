@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use paritty::compare::Verdict;
 use paritty::model::{Checkpoint, Site};
 use paritty::palette::Ground;
-use paritty::session::{Command, RunState, Snapshot};
+use paritty::session::{Command, RunState, Snapshot, SourceState};
 use paritty::tui::app::{Action, App, Effect, ExportWhat, PaneKind, View};
 use paritty::tui::theme::{Depth, Theme};
 use paritty::tui::view;
@@ -180,12 +181,22 @@ fn the_cell_under_the_cursor_is_asked_for_once() {
     let wanted = Some(Command::Focus { position: position - 2, checkpoint });
     assert_eq!(app.wanted_focus(), wanted, "only the last place is asked for");
     app.asked_for_focus();
-    let same = Arc::clone(app.snapshot());
-    app.set_snapshot(same);
-    assert_eq!(app.wanted_focus(), None);
-    app.set_snapshot(Arc::new(scene.snapshot()));
-    assert_eq!(app.wanted_focus(), wanted, "its column is another one now");
     assert_eq!(App::new(Arc::new(empty())).wanted_focus(), None);
+}
+
+#[test]
+fn a_snapshot_in_which_only_time_has_passed_is_not_drawn() {
+    let scene = Scene::faulty();
+    let mut snapshot = scene.focused(17, at(Site::KcurRope, 3));
+    snapshot.reference.state = SourceState::Stalled(Duration::from_millis(3100));
+    let mut app = App::new(Arc::new(snapshot.clone()));
+    snapshot.revision += 1;
+    snapshot.reference.state = SourceState::Stalled(Duration::from_millis(3900));
+    assert!(!app.set_snapshot(Arc::new(snapshot.clone())));
+    snapshot.reference.state = SourceState::Stalled(Duration::from_secs(4));
+    assert!(app.set_snapshot(Arc::new(snapshot.clone())), "another second");
+    Arc::make_mut(&mut snapshot.columns[3]).complete = false;
+    assert!(app.set_snapshot(Arc::new(snapshot)));
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn dump(buffer: &Buffer) -> String {
             }
         }
         let runs: Vec<String> = runs.into_iter().map(|(x, style)| format!(" {x} {style};")).collect();
-        out += &format!("{y}:{}\n", runs.concat());
+        out.extend([y.to_string(), ":".to_owned(), runs.concat(), "\n".to_owned()]);
     }
     out
 }
@@ -177,7 +177,7 @@ fn origin_knock_on_noise_missing_and_nan_look_different() {
     assert_eq!(map_row(&buffer, "l 2")[6 + 2 * 8].0, "·");
     assert_eq!(map_row(&buffer, "l 0")[6 + 2 * 11].0, "≠");
     let nan = &map_row(&buffer, "l 5")[6 + 2 * 30];
-    assert_eq!(nan.0, "◆");
+    assert_eq!(nan.0, "◇");
     assert_ne!(nan.1, cells[18].1);
 }
 
@@ -219,7 +219,9 @@ fn hostile_text_stays_text() {
         token.text = evil.to_owned();
     }
     let mut focus = (**snapshot.focus.as_ref().unwrap()).clone();
-    focus.pieces.iter_mut().for_each(|(_, piece)| *piece = evil.to_owned());
+    for (_, piece) in &mut focus.pieces {
+        *piece = evil.to_owned();
+    }
     snapshot.focus = Some(Arc::new(focus));
     for column in &mut snapshot.columns {
         for finding in &mut Arc::make_mut(column).garbage_reference {

@@ -15,19 +15,25 @@ pub struct Mark {
     pub shade: Shade,
     /// Whether an error enters here.
     pub origin: bool,
+    /// Whether it is the first divergence of all.
+    pub first: bool,
 }
 
 impl Mark {
     /// The look of one cell.
     pub fn of(state: &CellState) -> Self {
         let origin = matches!(state, CellState::Compared { origin: true, .. });
-        Self { shade: Shade::of(state), origin }
+        Self { shade: Shade::of(state), origin, first: false }
     }
 
     /// Both together: the worst shade, an origin if either is one.
     #[must_use]
     pub fn fold(self, other: Self) -> Self {
-        Self { shade: self.shade.max(other.shade), origin: self.origin || other.origin }
+        Self {
+            shade: self.shade.max(other.shade),
+            origin: self.origin || other.origin,
+            first: self.first || other.first,
+        }
     }
 
     /// Whether it is beyond noise.

@@ -7,6 +7,7 @@ pub mod rows;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use action::Action;
 use history::History;
@@ -15,7 +16,7 @@ pub use rows::{Row, Rows};
 
 use crate::compare::{CellState, Verdict};
 use crate::model::{Checkpoint, Site};
-use crate::session::{Command, Focus, RunState, Snapshot, TokenView};
+use crate::session::{Command, Focus, RunState, SideStatus, Snapshot, SourceState, TokenView};
 
 /// Positions that [`Action::FarLeft`] and [`Action::FarRight`] move by.
 const FAR: isize = 10;
@@ -114,6 +115,8 @@ pub enum ExportWhat {
 pub struct ExportRequest {
     /// What to draw.
     pub what: ExportWhat,
+    /// How deep the screen looks: layers, the checkpoints of one, a tensor.
+    pub depth: View,
     /// The data.
     pub snapshot: Arc<Snapshot>,
     /// The cell under the cursor.
@@ -235,14 +238,19 @@ impl App {
         app
     }
 
-    /// Shows a newer snapshot.
-    pub fn set_snapshot(&mut self, snapshot: Arc<Snapshot>) {
+    /// Shows a newer snapshot. Says whether it differs from the last one in anything that is shown.
+    pub fn set_snapshot(&mut self, snapshot: Arc<Snapshot>) -> bool {
+        if looks_the_same(&self.snapshot, &snapshot) {
+            self.snapshot = snapshot;
+            return false;
+        }
         if snapshot.message != self.snapshot.message
             && let Some(text) = &snapshot.message
         {
             self.tell(text.clone(), false);
         }
         self.take_in(snapshot);
+        true
     }
 
     fn take_in(&mut self, snapshot: Arc<Snapshot>) {
@@ -254,10 +262,6 @@ impl App {
         for column in &snapshot.columns {
             while old.next_if(|m| m.column.position < column.position).is_some() {}
             let kept = old.next_if(|m| !new_rows && Arc::ptr_eq(&m.column, column));
-            if kept.is_none() && column.position == self.cursor.position {
-                // What is under the cursor has changed: read it again.
-                self.asked = None;
-            }
             self.marks.push(kept.unwrap_or_else(|| ColumnMarks::new(Arc::clone(column), &self.rows)));
         }
         self.axis = axis(&snapshot);
@@ -425,7 +429,12 @@ impl App {
     fn export(&mut self, what: ExportWhat) {
         self.tell("drawing the picture …", false);
         let snapshot = Arc::clone(&self.snapshot);
-        self.effects.push(Effect::Export(ExportRequest { what, snapshot, cursor: self.cursor }));
+        self.effects.push(Effect::Export(ExportRequest {
+            what,
+            depth: self.view,
+            snapshot,
+            cursor: self.cursor,
+        }));
     }
 
     /// Shows how an export went.
@@ -731,12 +740,49 @@ impl App {
     /// The look of one cell of the map; `index` is the row's in [`App::map_rows`].
     pub fn mark(&self, slot: Slot, index: usize, row: Row) -> Mark {
         let Some(marks) = self.slot_marks(slot) else { return Mark::default() };
-        match (self.view, row) {
+        let mark = match (self.view, row) {
             (View::Overview, _) => marks.rows.get(index).copied().unwrap_or_default(),
             (_, Row::Single(c)) => marks.column.cell(c).map(|c| Mark::of(&c.state)).unwrap_or_default(),
             (_, Row::Layer(_)) => Mark::default(),
+        };
+        let first = self.first().is_some_and(|(p, c)| p == slot.position && row.contains(c));
+        Mark { first, origin: mark.origin || first, ..mark }
+    }
+
+    /// Where the runs first part, according to the verdict.
+    pub fn first(&self) -> Option<(u32, Checkpoint)> {
+        match &*self.snapshot.verdict {
+            Verdict::Diverged { first, .. } => Some((first.position, first.checkpoint)),
+            _ => None,
         }
     }
+}
+
+/// Whether two snapshots show the same; a session also publishes when only time has passed.
+fn looks_the_same(a: &Snapshot, b: &Snapshot) -> bool {
+    let same_focus = match (&a.focus, &b.focus) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    };
+    same_focus
+        && Arc::ptr_eq(&a.tokens, &b.tokens)
+        && (Arc::ptr_eq(&a.rows, &b.rows) || a.rows == b.rows)
+        && a.columns.len() == b.columns.len()
+        && a.columns.iter().zip(&b.columns).all(|(a, b)| Arc::ptr_eq(a, b))
+        && (Arc::ptr_eq(&a.verdict, &b.verdict) || a.verdict == b.verdict)
+        && (&a.model, &a.message, a.run, a.step) == (&b.model, &b.message, b.run, b.step)
+        && shown_of(&a.reference) == shown_of(&b.reference)
+        && shown_of(&a.candidate) == shown_of(&b.candidate)
+}
+
+/// A side as it is shown: stalled sources in whole seconds.
+fn shown_of(side: &SideStatus) -> SideStatus {
+    let mut side = side.clone();
+    if let SourceState::Stalled(time) = &mut side.state {
+        *time = Duration::from_secs(time.as_secs());
+    }
+    side
 }
 
 /// The union of the tokens' and the columns' positions.

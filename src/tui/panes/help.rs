@@ -73,7 +73,7 @@ fn signs(context: Context<'_>) -> Vec<Line<'static>> {
     let mut scale = vec![Span::raw("  ")];
     for (tick, name) in SEVERITY_TICKS {
         let shade = Shade::of_severity(Severity(tick));
-        let (glyph, style) = theme.mark(Mark { shade, origin: false });
+        let (glyph, style) = theme.mark(Mark { shade, ..Mark::default() });
         scale.push(Span::styled(format!("{glyph}{glyph}"), style));
         scale.push(Span::styled(format!(" {name}×  "), theme.style(Role::Dim)));
     }
@@ -82,12 +82,16 @@ fn signs(context: Context<'_>) -> Vec<Line<'static>> {
     lines.push(Line::from(span(noise, theme.style(Role::Dim))));
     let beyond = Shade::of_severity(Severity(palette::SEVERITY_CEILING));
     for (mark, text) in [
-        (Mark { shade: beyond, origin: true }, "an error enters: beyond noise while its inputs are within"),
-        (Mark { shade: beyond, origin: false }, "beyond noise, after an error"),
-        (Mark { shade: Shade::Infinite, origin: false }, "NaN or infinite"),
-        (Mark { shade: Shade::Missing, origin: false }, "only one side has it (yet)"),
+        (Mark { shade: beyond, origin: true, first: true }, "the first divergence"),
         (
-            Mark { shade: Shade::Mismatch, origin: false },
+            Mark { shade: beyond, origin: true, first: false },
+            "an error enters here too: beyond noise while its inputs are within",
+        ),
+        (Mark { shade: beyond, ..Mark::default() }, "beyond noise, after an error"),
+        (Mark { shade: Shade::Infinite, ..Mark::default() }, "NaN or infinite"),
+        (Mark { shade: Shade::Missing, ..Mark::default() }, "only one side has it (yet)"),
+        (
+            Mark { shade: Shade::Mismatch, ..Mark::default() },
             "cannot be compared: other shape, or its values are not there",
         ),
     ] {
@@ -102,7 +106,8 @@ fn signs(context: Context<'_>) -> Vec<Line<'static>> {
     lines.push(Line::default());
     for (flag, text) in [
         ("·", "under a token: within noise"),
-        ("◆", "an error enters at this position"),
+        ("◆", "the first divergence"),
+        ("◇", "an error enters at this position too"),
         ("▲", "beyond noise after an error"),
         ("○", "only one side has it (yet)"),
     ] {

@@ -1,7 +1,7 @@
 //! Parity map: layer × position, or checkpoint × position; colour is severity.
 //!
 //! ```text
-//! ─ parity map: layer × position ────────────── ◆ error enters ─
+//! ─ parity map: layer × position ──── ◆ first  ◇ error enters ─
 //! out   ▓▓▓▓▓▓▓▓░░
 //! l 1   ▓▓▓▓▓▓▓▓
 //! l 0   ▓▓▓▓◆▓▓▓
@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Execution goes upwards. Two rows share a line (half blocks) where the rows do not fit otherwise;
-//! an error's entrance then is told by the brightest colour instead of `◆`. Signs: `·` one side
+//! an error's entrance then is told by a colour of its own instead of `◆` and `◇`. Signs: `·` one side
 //! lacks it, `≠` cannot be compared, `×` not finite.
 
 use ratatui::buffer::Buffer;
@@ -121,6 +121,8 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let title = heading(context, PaneKind::Map, &text);
     let legend = Line::from(vec![
         Span::styled("◆", theme.bold(Role::Bad)),
+        Span::styled(" first", theme.style(Role::Dim)),
+        Span::styled("  ◇", theme.bold(Role::Bad)),
         Span::styled(" error enters", theme.style(Role::Dim)),
     ]);
     let inner = frame(context, PaneKind::Map, &title, Some(&legend), area, buf);
@@ -242,7 +244,7 @@ fn paint(buf: &mut Buffer, x: u16, y: u16, width: u16, glyph: char, style: Style
 /// Two marks in one character: the upper half is the foreground, the lower the background.
 fn half_blocks(context: Context<'_>, upper: Mark, lower: Mark) -> (char, Style) {
     let theme = context.theme;
-    // An entrance is told by the colour that nothing else has.
+    // An entrance is told by a colour that nothing else has; the first one is the cursor's to show.
     let color = |mark: Mark| -> Option<Color> {
         if mark.origin && mark.is_beyond() {
             Some(theme.color(Rgb(255, 255, 255)))

@@ -6,8 +6,8 @@
 //! ·   ·     ·     ·   ▲     !
 //! ```
 //!
-//! `·` within noise, `◆` an error enters, `▲` beyond noise, a class's letter where garbage was
-//! found, nothing where nothing was compared.
+//! `·` within noise, `◆` the first divergence, `◇` an error enters here too, `▲` beyond noise, a
+//! class's letter where garbage was found, nothing where nothing was compared.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -125,7 +125,10 @@ fn flag(context: Context<'_>, slot: Slot) -> (char, Style) {
     }
     match (marks.all.shade, marks.all.origin) {
         (Shade::Empty, _) => (' ', Style::new()),
-        (Shade::Beyond(_) | Shade::Infinite, true) => ('◆', theme.bold(Role::Bad)),
+        (Shade::Beyond(_) | Shade::Infinite, true) => {
+            let first = context.app.first().is_some_and(|(position, _)| position == slot.position);
+            (if first { '◆' } else { '◇' }, theme.bold(Role::Bad))
+        }
         (Shade::Beyond(_) | Shade::Infinite, false) => ('▲', theme.bold(Role::Bad)),
         (Shade::Within(_), _) => ('·', theme.style(Role::Good)),
         (Shade::Missing, _) => ('○', theme.style(Role::Missing)),
