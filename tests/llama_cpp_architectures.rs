@@ -46,15 +46,17 @@ struct Kin {
 /// Sums of a few hundred products in single precision: the worst cell seen is 9e-7.
 const ROUNDING: f64 = 1e-5;
 
+/// llama.cpp takes GELU from a table of f16 values: the worst cell seen is 6e-4.
+const GELU_TABLE: f64 = 3e-3;
+
 const KINDS: &[Kin] = &[
     Kin { name: "llama", kv_heads: 2, fused: false, gate: true, tolerance: ROUNDING },
     Kin { name: "qwen2", kv_heads: 2, fused: false, gate: true, tolerance: ROUNDING },
     Kin { name: "qwen3", kv_heads: 2, fused: false, gate: true, tolerance: ROUNDING },
     Kin { name: "phi3", kv_heads: 4, fused: true, gate: false, tolerance: ROUNDING },
-    // llama.cpp takes GELU from a table of f16 values: the worst cell seen is 5e-4.
-    Kin { name: "gpt2", kv_heads: 4, fused: true, gate: false, tolerance: 3e-3 },
-    Kin { name: "gemma2", kv_heads: 2, fused: false, gate: true, tolerance: ROUNDING },
-    Kin { name: "gemma3", kv_heads: 2, fused: false, gate: true, tolerance: ROUNDING },
+    Kin { name: "gpt2", kv_heads: 4, fused: true, gate: false, tolerance: GELU_TABLE },
+    Kin { name: "gemma2", kv_heads: 2, fused: false, gate: true, tolerance: GELU_TABLE },
+    Kin { name: "gemma3", kv_heads: 2, fused: false, gate: true, tolerance: GELU_TABLE },
 ];
 
 /// Writes a model of random weights that llama.cpp loads.
@@ -252,13 +254,10 @@ fn worst(a: &Collected, b: &Collected) -> (f64, String) {
 #[test]
 fn every_architecture_shows_every_checkpoint_with_our_values() {
     let folder = tempfile::tempdir().unwrap();
-    let mut known = 0;
     for kin in KINDS {
         let path = write_model(kin, folder.path());
         let gguf = Arc::new(Gguf::open(&path).unwrap());
-        // An architecture that llama.cpp is traced for before our engine has it.
-        let Ok(graph) = arch::graph(&gguf) else { continue };
-        known += 1;
+        let graph = arch::graph(&gguf).unwrap();
         let theirs = llama_cpp(&path, 1);
         let expected = graph.checkpoints().count() * TOKENS.len();
         let mut engine =
@@ -273,7 +272,6 @@ fn every_architecture_shows_every_checkpoint_with_our_values() {
         let (error, place) = worst(&theirs, &ours);
         assert!(error < kin.tolerance, "{}: {place} differs by {error:.1e}", kin.name);
     }
-    assert!(known >= 5);
 }
 
 #[test]
