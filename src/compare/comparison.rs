@@ -210,6 +210,7 @@ impl Comparison {
             head_dim: None,
             scale: 1.0,
             entry: None,
+            entry_shows: false,
             history: std::collections::HashMap::new(),
         });
         self.headers = headers;
@@ -322,7 +323,6 @@ impl Comparison {
             rules,
             alignment,
             findings: self.reader.tallies(),
-            stats: &self.stats,
             over: self.concluded || self.columns.iter().zip(&self.details).all(|(_, d)| settled(d)),
             rows: rules.lineage.has_site(Site::ResultOutput),
         });

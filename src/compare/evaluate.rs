@@ -71,6 +71,8 @@ pub struct Rules {
     pub scale: f32,
     /// Where evidence over all positions says that an error enters.
     pub entry: Option<Entry>,
+    /// Whether some positions show that entry by themselves; the others are then not blamed for it.
+    pub entry_shows: bool,
     /// Largest error of keys and values over the positions seen.
     pub history: HashMap<Checkpoint, f32>,
 }
@@ -147,7 +149,8 @@ impl Rules {
             if *origin {
                 value = value.max((excess.ratio / excess.limit) as f32);
             }
-            if let Some(entry) = self.entry.as_ref().filter(|e| e.checkpoint == cell.checkpoint) {
+            let shows = excess.is_unexplained() || !self.entry_shows;
+            if let Some(entry) = self.entry.as_ref().filter(|e| e.checkpoint == cell.checkpoint && shows) {
                 *origin = true;
                 value = value.max(entry.strength as f32);
             }
@@ -226,6 +229,11 @@ pub struct Excess {
 }
 
 impl Excess {
+    /// Whether the error is more than its inputs and rounding explain, by whatever margin.
+    pub fn is_unexplained(&self) -> bool {
+        !(self.ratio <= 1.0)
+    }
+
     /// Whether an error enters here: more than inputs and rounding explain, and inputs without NaN.
     pub fn is_entry(&self) -> bool {
         let inputs_finite = self.worst_input.is_none_or(|(_, error)| error.is_finite());
@@ -247,7 +255,7 @@ pub fn evaluate<'a>(
     let mut unscaled: BTreeMap<Checkpoint, f32> = BTreeMap::new();
     let mut largest = 0.0_f32;
     let mut cell_entry: Option<Checkpoint> = None;
-    for figures in columns {
+    for figures in columns.clone() {
         rules.remember(figures);
         for (checkpoint, measured) in &figures.measured {
             let excess = rules.excess(figures, *checkpoint, measured);
@@ -279,6 +287,13 @@ pub fn evaluate<'a>(
     }
     let context = Context { nodes: stats, lineage: &rules.lineage };
     let entry = entries(&context).next();
+    rules.entry_shows = entry.as_ref().is_some_and(|entry| {
+        columns.clone().any(|figures| {
+            figures
+                .get(entry.checkpoint)
+                .is_some_and(|m| rules.excess(figures, entry.checkpoint, &m).is_unexplained())
+        })
+    });
     let origin = match (&entry, cell_entry) {
         (Some(e), Some(c)) => Some(e.checkpoint.min(c)),
         (e, c) => e.as_ref().map(|e| e.checkpoint).or(c),

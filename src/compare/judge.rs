@@ -1,12 +1,10 @@
 //! The verdict, in the order of the argument.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::align::Alignment;
 use super::comparison::{Detail, Presence};
 use super::evaluate::Rules;
-use super::evidence::NodeStats;
 use super::reading::Tally;
 use super::verdict::Coverage;
 use super::{CellState, Column, Divergence, Verdict};
@@ -19,7 +17,6 @@ pub(super) struct Case<'a> {
     pub rules: &'a Rules,
     pub alignment: &'a Alignment,
     pub findings: &'a [Tally; 2],
-    pub stats: &'a BTreeMap<Checkpoint, NodeStats>,
     /// Whether nothing more is expected.
     pub over: bool,
     /// Whether some side has logits.
@@ -182,9 +179,10 @@ fn shortage(case: &Case<'_>, c: &Coverage) -> Option<String> {
 fn first_divergence(case: &Case<'_>) -> Option<Divergence> {
     let columns = || case.columns.iter().zip(case.details);
     let by_cell = columns().find_map(|(c, d)| d.summary.origin.map(|at| (c.position, at)));
-    let by_evidence = case.rules.entry.as_ref().map(|entry| {
-        let first = case.stats.get(&entry.checkpoint).map_or(0, |s| s.first);
-        (first, entry.checkpoint)
+    let by_evidence = case.rules.entry.as_ref().and_then(|entry| {
+        let marked = |state: &CellState| matches!(state, CellState::Compared { origin: true, .. });
+        let shown = columns().find(|(c, _)| c.cell(entry.checkpoint).is_some_and(|cell| marked(&cell.state)));
+        Some((shown?.0.position, entry.checkpoint))
     });
     let smooth = || columns().find_map(|(c, d)| d.summary.first_beyond.map(|at| (c.position, at)));
     let (position, checkpoint) = match (by_cell, by_evidence) {

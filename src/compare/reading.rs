@@ -171,7 +171,7 @@ impl Reader {
         let at = detail.figures.measured.partition_point(|m| m.0 < checkpoint);
         detail.figures.measured.insert(at, (checkpoint, measured));
         let stats = r.stats.entry(checkpoint).or_default();
-        stats.add(r.position, &a.values, &b.values, &sums, !is_per_position(checkpoint.site()));
+        stats.add(&a.values, &b.values, &sums, !is_per_position(checkpoint.site()));
         if checkpoint == Checkpoint::LOGITS {
             let full = sums.compared == of;
             column.logits = if full { logit_metrics(&a.values, &b.values, TOP) } else { None };
@@ -233,7 +233,7 @@ impl Reader {
                 if let Some((sums, _)) = cell_sums(cell.checkpoint, column.position, a, b) {
                     let channels = !is_per_position(cell.checkpoint.site());
                     let stat = stats.entry(cell.checkpoint).or_default();
-                    stat.add(column.position, &a.values, &b.values, &sums, channels);
+                    stat.add(&a.values, &b.values, &sums, channels);
                 }
             }
         }

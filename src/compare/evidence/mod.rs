@@ -43,20 +43,14 @@ pub struct NodeStats {
     pub excess_n: u32,
     /// Root mean square over positions of the expected error.
     pub expected: f64,
-    /// First position.
-    pub first: u32,
 }
 
 impl NodeStats {
     /// Adds one position. `channels` is false where channels mean something else at every position.
-    pub fn add(&mut self, position: u32, a: &[f32], b: &[f32], sums: &Sums, channels: bool) {
-        if self.n == 0 {
-            self.first = position;
-        }
+    pub fn add(&mut self, a: &[f32], b: &[f32], sums: &Sums, channels: bool) {
         if sums.unmatched > 0 || sums.aa == 0.0 || !sums.dd.is_finite() {
             return;
         }
-        self.first = self.first.min(position);
         self.n += 1;
         self.aa += sums.aa;
         self.ad += sums.ab - sums.aa;

@@ -1,0 +1,98 @@
+//! The README says what the program does: its commands are run, its keys are the program's.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::Command;
+
+fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// A `console` block: commands behind `$ `, `? N` for an exit code other than 0, and lines that
+/// must occur in the output, in order (`…` alone stands for any lines).
+struct Example {
+    command: String,
+    code: i32,
+    lines: Vec<String>,
+}
+
+fn examples(text: &str) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        match line {
+            "```console" => inside = true,
+            "```" => inside = false,
+            _ if !inside || line.is_empty() || line == "…" => {}
+            _ => {
+                if let Some(command) = line.strip_prefix("$ ") {
+                    examples.push(Example { command: command.into(), code: 0, lines: Vec::new() });
+                } else if let Some(code) = line.strip_prefix("? ") {
+                    examples.last_mut().unwrap().code = code.parse().unwrap();
+                } else {
+                    examples.last_mut().unwrap().lines.push(line.into());
+                }
+            }
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_command_prints_what_the_readme_says() {
+    let examples = examples(&readme());
+    assert!(examples.len() >= 3, "the README shows commands");
+    for example in examples {
+        let mut words = example.command.split_whitespace();
+        assert_eq!(words.next(), Some("paritty"), "{}", example.command);
+        let arguments: Vec<&str> = words.collect();
+        let output = Command::new(env!("CARGO_BIN_EXE_paritty"))
+            .args(&arguments)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(example.code), "{}\n{printed}{errors}", example.command);
+        let mut rest = printed.lines();
+        for line in &example.lines {
+            let found = rest.any(|l| l.trim_end() == line.trim_end());
+            assert!(
+                found,
+                "{}\ndoes not print `{line}` (in this order); it prints\n{printed}",
+                example.command
+            );
+        }
+    }
+}
+
+#[test]
+fn the_keys_are_those_of_the_program() {
+    let text = readme();
+    let begin = text.find("<!-- keys -->\n").unwrap() + "<!-- keys -->\n".len();
+    let end = text.find("<!-- end of keys -->").unwrap();
+    let table = paritty::tui::keymap::markdown();
+    if std::env::var_os("PARITTY_BLESS").is_some() {
+        let text = format!("{}{}\n\n{}", &text[..begin], table.trim(), &text[end..]);
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"), text).unwrap();
+        return;
+    }
+    assert_eq!(
+        text[begin..end].trim(),
+        table.trim(),
+        "run `PARITTY_BLESS=1 cargo test --test readme` to take the table over"
+    );
+}
+
+#[test]
+fn every_linked_file_is_there() {
+    let text = readme();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let file = link.split('#').next().unwrap();
+        if !file.is_empty() && !file.contains("://") {
+            assert!(root.join(file).exists(), "README links to {file}");
+        }
+    }
+}
