@@ -71,6 +71,16 @@ fn a_user_who_moves_first_is_left_alone() {
 }
 
 #[test]
+fn a_verdict_that_is_taken_back_lets_the_cursor_go() {
+    let scene = Scene::faulty();
+    let mut app = App::new(Arc::new(up_to(&scene, 20)));
+    assert_eq!(app.cursor().position, 17);
+    app.set_snapshot(Arc::new(up_to(&Scene::clean(), 21)));
+    assert!(app.following());
+    assert_eq!(place(&app), (20, Checkpoint::LOGITS));
+}
+
+#[test]
 fn moving_stays_inside() {
     let mut app = App::new(Arc::new(Scene::clean().snapshot()));
     app.update(Action::Last);

@@ -280,16 +280,25 @@ impl App {
     /// Moves the cursor to the newest position while following, and to the first divergence
     /// until the user has moved.
     fn lead(&mut self) {
-        if self.leads
-            && let Verdict::Diverged { first, .. } = &*self.snapshot.verdict
-        {
-            let place = (first.position, first.checkpoint);
-            if self.led_to != Some(place) {
-                self.led_to = Some(place);
-                self.following = false;
-                self.history.jump(self.cursor);
-                (self.cursor.position, self.cursor.checkpoint) = place;
-                self.cursor.channel = first.metrics.max_at;
+        if self.leads {
+            match (&*self.snapshot.verdict, self.led_to) {
+                (Verdict::Diverged { first, .. }, led_to) => {
+                    let place = (first.position, first.checkpoint);
+                    if led_to != Some(place) {
+                        self.led_to = Some(place);
+                        self.following = false;
+                        self.history.jump(self.cursor);
+                        (self.cursor.position, self.cursor.checkpoint) = place;
+                        self.cursor.channel = first.metrics.max_at;
+                    }
+                }
+                // More evidence has taken the verdict back.
+                (_, Some(_)) => {
+                    self.led_to = None;
+                    self.following = true;
+                    self.cursor.checkpoint = Checkpoint::LOGITS;
+                }
+                (_, None) => {}
             }
         }
         if self.following {

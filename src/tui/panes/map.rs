@@ -15,13 +15,16 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
 use super::{Context, frame, heading, span};
 use crate::palette::Rgb;
 use crate::tui::app::{Mark, PaneKind, Row, Slot, View};
 use crate::tui::theme::Role;
+
+/// Lines that a row takes at most.
+const TALLEST: usize = 3;
 
 /// Where everything of one map is.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ struct Geometry {
     row_bin: usize,
     /// Rows (or bins) in one line of the terminal: 1 or 2.
     per_line: usize,
+    /// Lines of the terminal for one row, where there is room for more than one.
+    row_height: usize,
 }
 
 impl Geometry {
@@ -65,6 +70,7 @@ impl Geometry {
         // Checkpoints are told by their names, so each keeps a line of its own.
         let halves = app.depth() == View::Overview && rows.len() > lines && context.theme.paints();
         let per_line = if halves { 2 } else { 1 };
+        let row_height = (lines / rows.len().max(1)).clamp(1, TALLEST);
         let row_bin = if app.fit() { rows.len().div_ceil(lines * per_line).max(1) } else { 1 };
         let width = cells.width.max(1) as usize;
         let column_width = if slots > 0 && slots * 3 <= width {
@@ -87,12 +93,28 @@ impl Geometry {
         } else {
             0
         };
+        // A map that does not fill the pane has its ruler right below.
+        let used = (rows.len().div_ceil(per_line * row_bin) * row_height).min(lines) as u16;
+        let cells = Rect { height: used.min(cells.height), ..cells };
         let ruler = ruler_fits.then(|| cells.bottom());
-        Self { rows, cells, ruler, label_width, column_width, first_slot, bin, first_row, row_bin, per_line }
+        Self {
+            rows,
+            cells,
+            ruler,
+            label_width,
+            column_width,
+            first_slot,
+            bin,
+            first_row,
+            row_bin,
+            per_line,
+            row_height,
+        }
     }
 
     /// Rows of a line's upper (0) or lower (1) half, as indices into `rows`.
     fn rows_at(&self, line: usize, half: usize) -> std::ops::Range<usize> {
+        let line = line / self.row_height;
         let from_top = self.first_row + (line * self.per_line + half) * self.row_bin;
         let end = self.rows.len().saturating_sub(from_top);
         end.saturating_sub(self.row_bin)..end
@@ -120,10 +142,8 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     };
     let title = heading(context, PaneKind::Map, &text);
     let legend = Line::from(vec![
-        Span::styled("◆", theme.bold(Role::Bad)),
-        Span::styled(" first", theme.style(Role::Dim)),
-        Span::styled("  ◇", theme.bold(Role::Bad)),
-        Span::styled(" error enters", theme.style(Role::Dim)),
+        Span::styled("◆ first", theme.style(Role::Bad)),
+        Span::styled("  ◇ error enters", theme.style(Role::Bad)),
     ]);
     let inner = frame(context, PaneKind::Map, &title, Some(&legend), area, buf);
     if inner.is_empty() {
@@ -171,6 +191,9 @@ fn draw_labels(context: Context<'_>, geometry: &Geometry, inner: Rect, buf: &mut
             .collect();
         let selected = rows.iter().copied().find(|r| r.contains(cursor));
         let Some(row) = selected.or(rows.first().copied()) else { break };
+        if line % geometry.row_height != (geometry.row_height - 1) / 2 {
+            continue;
+        }
         let style = if selected.is_some() { theme.bar(Role::Accent) } else { theme.style(Role::Dim) };
         let label: String = row.label().chars().take(geometry.label_width as usize - 1).collect();
         let place = Rect { width: geometry.label_width - 1, ..inner };
@@ -212,9 +235,13 @@ fn draw_cells(context: Context<'_>, geometry: &Geometry, buf: &mut Buffer) {
             let upper = fold(context, geometry, slots, upper_rows.clone());
             if geometry.per_line == 1 {
                 let (glyph, style) = theme.mark(upper);
+                // A sign stands once, in the row's middle line.
+                let middle = line % geometry.row_height == (geometry.row_height - 1) / 2;
+                let glyph = if middle || FILLING.contains(&glyph) { glyph } else { ' ' };
                 paint(buf, x, y, geometry.column_width, glyph, style);
                 if is_cursor(&upper_rows) {
-                    mark_cursor(context, buf, x, y, geometry.column_width, glyph);
+                    let sign = if middle && glyph == ' ' { '▣' } else { glyph };
+                    mark_cursor(context, buf, x, y, geometry.column_width, sign);
                 }
                 continue;
             }
@@ -231,12 +258,13 @@ fn draw_cells(context: Context<'_>, geometry: &Geometry, buf: &mut Buffer) {
     }
 }
 
+/// Characters that fill their cell; the others are signs and stand once.
+const FILLING: [char; 6] = ['▀', '▄', '█', '▓', '▒', '-'];
+
 fn paint(buf: &mut Buffer, x: u16, y: u16, width: u16, glyph: char, style: Style) {
     for dx in 0..width {
         if let Some(cell) = buf.cell_mut((x + dx, y)) {
-            // A block fills its column; a sign stands once.
-            let repeated = matches!(glyph, '▀' | '▄' | '█' | '▓' | '▒' | '-');
-            cell.set_char(if dx == 0 || repeated { glyph } else { ' ' }).set_style(style);
+            cell.set_char(if dx == 0 || FILLING.contains(&glyph) { glyph } else { ' ' }).set_style(style);
         }
     }
 }
@@ -260,22 +288,17 @@ fn half_blocks(context: Context<'_>, upper: Mark, lower: Mark) -> (char, Style) 
     }
 }
 
-/// The cursor's cell: its sign in inverse, or brackets around it where the column is wide enough.
-fn mark_cursor(context: Context<'_>, buf: &mut Buffer, x: u16, y: u16, width: u16, glyph: char) {
-    let accent = context.theme.bar(Role::Accent);
-    let sign = match glyph {
-        ' ' => '▣',
-        other => other,
+/// The cursor's cell in inverse, with brackets around its sign where the column is wide enough.
+fn mark_cursor(context: Context<'_>, buf: &mut Buffer, x: u16, y: u16, width: u16, sign: char) {
+    let style = context.theme.bar(Role::Accent);
+    let text: [char; 3] = match (width, sign) {
+        (3, ' ') | (2, _) => [sign, ' ', ' '],
+        (3, sign) => ['[', sign, ']'],
+        _ => [sign; 3],
     };
-    for dx in 0..width {
+    for (dx, c) in (0..width).zip(text) {
         if let Some(cell) = buf.cell_mut((x + dx, y)) {
-            let c = match (width, dx) {
-                (3, 0) => '[',
-                (3, 2) => ']',
-                (2, 1) => '◂',
-                _ => sign,
-            };
-            cell.set_char(c).set_style(accent.remove_modifier(Modifier::DIM));
+            cell.set_char(c).set_style(style);
         }
     }
 }

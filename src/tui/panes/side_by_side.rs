@@ -177,7 +177,14 @@ fn legend(context: Context<'_>, plan: Plan, limit: f32, shape: &str) -> Line<'st
 /// The cell's figures; `terse` for narrow panes.
 fn metrics(context: Context<'_>, focus: &Focus, terse: bool) -> Line<'static> {
     let theme = context.theme;
-    let Some(metrics) = &focus.metrics else {
+    // The comparison may have learnt more since the values were read.
+    let (metrics, severity) = match context.app.cell() {
+        Some(&CellState::Compared { metrics, severity, .. }) if context.app.shown().is_current() => {
+            (Some(metrics), Some(severity))
+        }
+        _ => (focus.metrics, focus.severity),
+    };
+    let Some(metrics) = metrics else {
         let why = match (&focus.reference, &focus.candidate) {
             (Some(_), None) => "the candidate has not recorded it",
             (None, Some(_)) => "the reference has not recorded it",
@@ -189,7 +196,7 @@ fn metrics(context: Context<'_>, focus: &Focus, terse: bool) -> Line<'static> {
     let dim = theme.style(Role::Dim);
     let value = theme.style(Role::Text);
     let mut spans = Vec::new();
-    if let Some(severity) = focus.severity {
+    if let Some(severity) = severity {
         let role = if severity.is_beyond_noise() { Role::Bad } else { Role::Good };
         let noise = if terse { "" } else { " noise" };
         spans.push(span(&format!("{}{noise}", wording::times(severity)), theme.bold(role)));

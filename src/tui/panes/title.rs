@@ -32,7 +32,11 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     ]);
     if area.height == 1 {
         left.spans.push(Span::raw(" "));
-        left.spans.extend(both_sides(context, ("ref", "cand"), false, false).spans);
+        let room = (area.width as usize).saturating_sub(left.width());
+        let all = both_sides(context, ("ref", "cand"), Detail::Terse);
+        let sides =
+            if all.width() <= room { all } else { both_sides(context, ("ref", "cand"), Detail::Bare) };
+        left.spans.extend(sides.spans);
         return put(buf, area, 0, &left);
     }
     let width = right.width();
@@ -51,28 +55,41 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     put(buf, area, 1, &sides);
 }
 
+/// How much is said of a side, from all to the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    /// Name, state in words, remark.
+    Full,
+    /// State in words, remark.
+    Unnamed,
+    /// State as a sign with its count, remark.
+    Terse,
+    /// State as a sign with its count.
+    Bare,
+}
+
 /// Both sides in full; then without the engines' names; then, where the width does not suffice,
 /// with signs in place of words.
 fn sides(context: Context<'_>, width: usize) -> (Line<'static>, bool) {
-    let full = both_sides(context, ("reference", "candidate"), true, true);
+    let full = both_sides(context, ("reference", "candidate"), Detail::Full);
     if full.width() <= width {
         return (full, true);
     }
-    let short = both_sides(context, ("ref", "cand"), false, true);
-    let terse = both_sides(context, ("ref", "cand"), false, false);
+    let short = both_sides(context, ("ref", "cand"), Detail::Unnamed);
+    let terse = both_sides(context, ("ref", "cand"), Detail::Terse);
     (if short.width() <= width { short } else { terse }, false)
 }
 
-fn both_sides(context: Context<'_>, words: (&str, &str), named: bool, worded: bool) -> Line<'static> {
+fn both_sides(context: Context<'_>, words: (&str, &str), detail: Detail) -> Line<'static> {
     let theme = context.theme;
     let snapshot = context.app.snapshot();
     let side = |word: &str, role: Role, status: &SideStatus| -> Vec<Span<'static>> {
         let mut spans = vec![span(&format!(" {word} "), theme.bold(role))];
-        if named {
+        if detail == Detail::Full {
             spans.push(span(&format!("{} ", words::who(status)), theme.style(Role::Text)));
         }
-        spans.extend(source(context, status, worded));
-        if let Some(remark) = &status.remark {
+        spans.extend(source(context, status, detail <= Detail::Unnamed));
+        if let Some(remark) = status.remark.as_ref().filter(|_| detail < Detail::Bare) {
             spans.push(span(&format!(" · {remark}"), theme.bold(Role::Caution)));
         }
         spans
