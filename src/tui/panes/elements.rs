@@ -13,6 +13,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
+use super::pair::aligned;
 use super::{Context, frame, heading, put, span};
 use crate::trace::Tensor;
 use crate::tui::app::PaneKind;
@@ -29,8 +30,8 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let right = Line::from(span(&format!("channel {channel}"), theme.bold(Role::Accent)));
     let inner = frame(context, PaneKind::Elements, &title, Some(&right), area, buf);
     let shown = app.shown();
-    let pair = shown.any().and_then(|f| f.reference.as_ref().zip(f.candidate.as_ref()));
-    let Some((reference, candidate)) = pair else {
+    let (reference, candidate) = shown.any().map(aligned).unwrap_or_default();
+    let (Some(reference), Some(candidate)) = (reference.as_deref(), candidate.as_deref()) else {
         put(buf, inner, 0, &Line::from(span("both sides are needed for this", theme.style(Role::Dim))));
         return;
     };

@@ -234,9 +234,10 @@ fn draw_cells(context: Context<'_>, geometry: &Geometry, buf: &mut Buffer) {
             };
             let upper = fold(context, geometry, slots, upper_rows.clone());
             if geometry.per_line == 1 {
-                let (glyph, style) = theme.mark(upper);
                 // A sign stands once, in the row's middle line.
                 let middle = line % geometry.row_height == (geometry.row_height - 1) / 2;
+                let shown = if middle { upper } else { Mark { origin: false, first: false, ..upper } };
+                let (glyph, style) = theme.mark(shown);
                 let glyph = if middle || FILLING.contains(&glyph) { glyph } else { ' ' };
                 paint(buf, x, y, geometry.column_width, glyph, style);
                 if is_cursor(&upper_rows) {

@@ -7,6 +7,7 @@ pub mod heatmap;
 pub mod help;
 pub mod logits;
 pub mod map;
+pub mod pair;
 pub mod side_by_side;
 pub mod title;
 pub mod tokens;

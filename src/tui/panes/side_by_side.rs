@@ -18,6 +18,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::heatmap::{Grid, Plan, per_line};
+use super::pair::aligned;
 use super::{Context, frame, heading, put, span};
 use crate::compare::CellState;
 use crate::palette;
@@ -85,7 +86,8 @@ fn draw_maps(
     let theme = context.theme;
     let gap = 2;
     let width = area.width.saturating_sub(2 * gap) / 3;
-    let any = focus.reference.as_ref().or(focus.candidate.as_ref());
+    let (reference, candidate) = aligned(focus);
+    let any = reference.as_deref().or(candidate.as_deref());
     let Some(any) = any else {
         let why = match context.app.cell() {
             Some(CellState::Unreadable) => "its values were promised by the trace and are not there",
@@ -98,8 +100,8 @@ fn draw_maps(
         return None;
     }
     let empty = Tensor::default();
-    let (reference, candidate) =
-        (focus.reference.as_ref().unwrap_or(&empty), focus.candidate.as_ref().unwrap_or(&empty));
+    let sides = (reference.as_deref(), candidate.as_deref());
+    let (reference, candidate) = (sides.0.unwrap_or(&empty), sides.1.unwrap_or(&empty));
     let limit = largest(reference.values.iter().chain(&candidate.values));
     let promised: usize = any.shape.iter().map(|&n| n as usize).product();
     // A shape is a claim; what is drawn never exceeds the values by much.
@@ -113,8 +115,8 @@ fn draw_maps(
     let power = enlargement(worst, limit);
     let heading = |text: String, role: Role| Line::from(span(&text, theme.bold(role)));
     let columns: [(String, Role, Option<Grid>, f32); 3] = [
-        ("reference".to_owned(), Role::Reference, grid(plan, focus.reference.as_ref()), limit),
-        ("candidate".to_owned(), Role::Candidate, grid(plan, focus.candidate.as_ref()), limit),
+        ("reference".to_owned(), Role::Reference, grid(plan, sides.0), limit),
+        ("candidate".to_owned(), Role::Candidate, grid(plan, sides.1), limit),
         (
             if power == 0 { "difference".to_owned() } else { format!("diff. ×{}", 10u64.pow(power)) },
             Role::Text,
