@@ -13,6 +13,7 @@ pub mod palette;
 pub mod plot;
 pub mod report;
 pub mod session;
+pub mod synth;
 pub mod text;
 pub mod tokenizer;
 pub mod trace;

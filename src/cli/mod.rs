@@ -7,6 +7,7 @@ mod inspect;
 mod picture;
 mod quantize;
 mod screen;
+mod synth;
 mod tokenize;
 mod trace;
 
@@ -66,6 +67,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Inspect(inspect::InspectArgs),
     Quantize(quantize::QuantizeArgs),
+    Synth(synth::SynthArgs),
     Tokenize(tokenize::TokenizeArgs),
     Trace(Box<trace::TraceArgs>),
 }
@@ -78,6 +80,7 @@ impl Cli {
             Command::Demo(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Quantize(args) => args.run(),
+            Command::Synth(args) => args.run(),
             Command::Tokenize(args) => args.run(),
             Command::Trace(args) => args.run(),
         }
