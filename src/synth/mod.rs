@@ -61,8 +61,8 @@ impl Synth {
         for key in vocab.keys().filter(|key| !key.starts_with("tokenizer.")) {
             writer.remove(key);
         }
-        let name = format!("{} of random weights, seed {seed}", shape.name);
-        family::set_keys(&mut writer, shape, mix, n_vocab, &name);
+        let title = title(shape, vocab.opt_str("general.name")?.unwrap_or_default(), seed);
+        family::set_keys(&mut writer, shape, mix, n_vocab, &title);
         let tensors = family::tensors(shape, mix, n_vocab);
         for tensor in &tensors {
             writer.tensor(&tensor.name, &tensor.shape, tensor.weight_type)?;
@@ -95,4 +95,16 @@ impl Synth {
         }
         Ok(done?)
     }
+}
+
+/// The model's name. llama.cpp tokenises by it: a name with Phi-3 in it changes how special tokens are
+/// read and asks for some of Phi-3's own, so it has to be there if and only if the vocabulary is Phi-3's.
+fn title(shape: &Shape, vocab: &str, seed: u64) -> String {
+    let is_phi3 = |name: &str| ["phi-3", "phi3"].iter().any(|n| name.to_lowercase().contains(n));
+    let kind = match (is_phi3(shape.name), is_phi3(vocab)) {
+        (true, false) => shape.arch.replace("phi3", "phi"),
+        (false, true) => format!("{} with Phi-3's vocabulary", shape.name),
+        _ => shape.name.to_owned(),
+    };
+    format!("{kind} of random weights, seed {seed}")
 }
