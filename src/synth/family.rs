@@ -30,7 +30,8 @@ enum FeedForward {
     Gated,
     /// Both in `ffn_up`.
     Joined,
-    /// No gate, with biases.
+    /// No gate, with biases. Such models also have LayerNorm, learned positions and a bias on the
+    /// attention's output.
     Plain,
 }
 
@@ -46,10 +47,12 @@ struct Family {
     /// Norms after attention and after the feed-forward block.
     post_norms: bool,
     feed_forward: FeedForward,
-    /// LayerNorm with biases, learned positions and a bias on the attention's output.
-    layer_norm: bool,
-    /// The embedding is multiplied by √n_embd.
-    scaled_embedding: bool,
+}
+
+impl Family {
+    fn is_plain(&self) -> bool {
+        self.feed_forward == FeedForward::Plain
+    }
 }
 
 const LLAMA: Family = Family {
@@ -59,25 +62,16 @@ const LLAMA: Family = Family {
     head_norm: false,
     post_norms: false,
     feed_forward: FeedForward::Gated,
-    layer_norm: false,
-    scaled_embedding: false,
 };
 
-const GEMMA: Family = Family { arch: "gemma2", post_norms: true, scaled_embedding: true, ..LLAMA };
+const GEMMA: Family = Family { arch: "gemma2", post_norms: true, ..LLAMA };
 
 static FAMILIES: &[Family] = &[
     LLAMA,
     Family { arch: "qwen2", head_bias: true, ..LLAMA },
     Family { arch: "qwen3", head_norm: true, ..LLAMA },
     Family { arch: "phi3", heads: Heads::Fused, feed_forward: FeedForward::Joined, ..LLAMA },
-    Family {
-        arch: "gpt2",
-        heads: Heads::Fused,
-        head_bias: true,
-        feed_forward: FeedForward::Plain,
-        layer_norm: true,
-        ..LLAMA
-    },
+    Family { arch: "gpt2", heads: Heads::Fused, head_bias: true, feed_forward: FeedForward::Plain, ..LLAMA },
     GEMMA,
     Family { arch: "gemma3", head_norm: true, ..GEMMA },
 ];
@@ -201,7 +195,7 @@ impl Tensors<'_> {
         // Contributions of all layers together are as large as one.
         let share = 1.0 / (2.0 * n_layer as f32).sqrt();
         self.layer = l;
-        self.norm(&name("attn_norm"), n_embd, family.layer_norm);
+        self.norm(&name("attn_norm"), n_embd, family.is_plain());
         let heads: &[(&str, Part, usize)] = match family.heads {
             Heads::Separate => {
                 &[("attn_q", Part::Other, q), ("attn_k", Part::Other, kv), ("attn_v", Part::Value, kv)]
@@ -219,20 +213,20 @@ impl Tensors<'_> {
             self.norm(&name("attn_k_norm"), head_dim, false);
         }
         self.matrix(&name("attn_output"), Part::AttentionOutput, [q, n_embd], share);
-        if family.layer_norm {
+        if family.is_plain() {
             self.bias(&name("attn_output"), n_embd);
         }
         if family.post_norms {
             self.norm(&name("post_attention_norm"), n_embd, false);
         }
-        self.norm(&name("ffn_norm"), n_embd, family.layer_norm);
+        self.norm(&name("ffn_norm"), n_embd, family.is_plain());
         if family.feed_forward == FeedForward::Gated {
             self.matrix(&name("ffn_gate"), Part::Other, [n_embd, n_ff], 1.0);
         }
         let up = if family.feed_forward == FeedForward::Joined { 2 * n_ff } else { n_ff };
         self.matrix(&name("ffn_up"), Part::Other, [n_embd, up], 1.0);
         self.matrix(&name("ffn_down"), Part::Down, [n_ff, n_embd], share);
-        if family.feed_forward == FeedForward::Plain {
+        if family.is_plain() {
             self.bias(&name("ffn_up"), n_ff);
             self.bias(&name("ffn_down"), n_embd);
         }
@@ -252,12 +246,11 @@ pub fn tensors(shape: &Shape, mix: &Mix, n_vocab: usize) -> Vec<Tensor> {
     let family = family(shape);
     let n_embd = shape.n_embd;
     let mut t = Tensors { shape, mix, layer: 0, out: Vec::new() };
-    // A tied embedding makes the logits; one that is scaled to the residual stream is small, too.
-    let small = shape.tied || family.scaled_embedding;
-    let gain = if small { LOGIT_SPREAD } else { (n_embd as f32).sqrt() };
+    // A tied embedding makes the logits, too.
+    let gain = if shape.tied { LOGIT_SPREAD } else { (n_embd as f32).sqrt() };
     let part = if shape.tied { Part::Output } else { Part::Other };
     t.matrix("token_embd", part, [n_embd, n_vocab], gain);
-    if family.layer_norm {
+    if family.is_plain() {
         let values = Values::Random { mean: 0.0, deviation: gain / (n_embd as f32).sqrt() };
         t.push("position_embd.weight".into(), &[n_embd, shape.n_ctx], WeightType::F32, values);
     }
@@ -276,11 +269,11 @@ pub fn tensors(shape: &Shape, mix: &Mix, n_vocab: usize) -> Vec<Tensor> {
     if shape.tied {
         // With signs, so that the likeliest next token is not always the token itself.
         t.push("output_norm.weight".into(), &[n_embd], WeightType::F32, Values::AroundUnits);
-        if family.layer_norm {
+        if family.is_plain() {
             t.bias("output_norm", n_embd);
         }
     } else {
-        t.norm("output_norm", n_embd, family.layer_norm);
+        t.norm("output_norm", n_embd, family.is_plain());
         t.matrix("output", Part::Output, [n_embd, n_vocab], LOGIT_SPREAD);
     }
     t.out
@@ -321,7 +314,7 @@ pub fn set_keys(writer: &mut Writer, shape: &Shape, mix: &Mix, n_vocab: usize, n
     ] {
         writer.set(&key(part), count as u32);
     }
-    if family.layer_norm {
+    if family.is_plain() {
         writer.set(&key("attention.layer_norm_epsilon"), shape.eps);
     } else {
         writer.set(&key("attention.layer_norm_rms_epsilon"), shape.eps);

@@ -108,10 +108,9 @@ impl Mix {
             ("Q3_K_M", Part::Value | Part::AttentionOutput | Part::Down) => T::Q4K,
             ("Q3_K_L", Part::Value | Part::AttentionOutput | Part::Down) => T::Q5K,
             ("Q4_K_S", Part::Value) if layer < 4 => T::Q5K,
-            ("Q4_K_S", Part::Down) if first => T::Q5K,
+            ("Q4_K_S" | "IQ4_NL" | "IQ4_XS", Part::Down) if first => T::Q5K,
             ("Q4_K_M" | "Q5_K_M", Part::Value | Part::Down) if important => T::Q6K,
             ("IQ4_NL" | "IQ4_XS", Part::Value) if sharing >= 4 => T::Q5K,
-            ("IQ4_NL" | "IQ4_XS", Part::Down) if first => T::Q5K,
             _ => self.base,
         }
     }

@@ -3,6 +3,10 @@
 
 #![cfg(feature = "llama-cpp")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::print_stderr,
+    reason = "the figures behind a passing test, for whoever runs it with --nocapture"
+)]
 
 mod alone;
 mod mixes;
@@ -120,7 +124,9 @@ fn check(shape: &Shape, mix: &str) {
 
 fn check_all(name: &str) {
     let shape = Shape::named(name).unwrap();
-    MIXES.iter().for_each(|mix| check(&shape, mix));
+    for mix in MIXES {
+        check(&shape, mix);
+    }
 }
 
 #[test]
@@ -131,7 +137,9 @@ fn llama() {
 #[test]
 fn every_other_weight_type() {
     let shape = Shape::named("tiny-llama").unwrap();
-    OTHER_MIXES.iter().for_each(|mix| check(&shape, mix));
+    for mix in OTHER_MIXES {
+        check(&shape, mix);
+    }
 }
 
 #[test]
