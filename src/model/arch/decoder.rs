@@ -66,6 +66,11 @@ impl<'a> Decoder<'a> {
         let head_dim_v = keys.count_or("attention.value_length", head_dim, MAX_WIDTH)?;
         let embeddings = b.tensor("token_embd.weight")?;
         let n_vocab = embeddings.shape.get(1).copied().unwrap_or(1) as usize;
+        let tokens = gguf.opt_strs("tokenizer.ggml.tokens")?.map(|tokens| tokens.len());
+        if let Some(tokens) = tokens.filter(|&tokens| tokens != n_vocab) {
+            let problem = format!("has {n_vocab} rows, but the file's vocabulary has {tokens} tokens");
+            return Err(b.error("token_embd.weight", problem));
+        }
         Ok(Self {
             n_layer: keys.count("block_count", MAX_LAYERS)?,
             n_ff: keys.count("feed_forward_length", MAX_WIDTH)?,

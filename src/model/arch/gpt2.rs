@@ -10,6 +10,12 @@ pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
     let mut d = Decoder::new(gguf, "gpt2")?;
     let norm = Op::LayerNorm { eps: d.keys.float("attention.layer_norm_epsilon")? };
     let attention = d.attention();
+    // The file must have them: without, a graph would be built that is not this model.
+    for l in 0..d.n_layer {
+        for part in ["attn_qkv", "attn_output", "ffn_up", "ffn_down"] {
+            d.b.tensor(&format!("blk.{l}.{part}.bias"))?;
+        }
+    }
 
     let embedding = d.embed()?;
     let positions = Checkpoint::global(Site::PosEmbd);
