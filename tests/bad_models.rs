@@ -40,6 +40,8 @@ fn sound(folder: &Path, arch: &str) -> PathBuf {
 /// A tensor's name, shape and type, for `damaged` to change; no name leaves it out.
 type Entry = (String, Vec<u64>, WeightType);
 
+type Case<'a> = (&'a str, &'a str, &'a dyn Fn(&mut Writer));
+
 /// The model with other keys and tensors; a tensor whose size changes is filled with zeros.
 fn damaged(path: &Path, keys: impl Fn(&mut Writer), tensors: impl Fn(&mut Entry)) -> PathBuf {
     let from = Gguf::open(path).unwrap();
@@ -151,25 +153,26 @@ fn missing_and_senseless_keys_are_named() {
         "llama.context_length",
         "llama.feed_forward_length",
     ] {
-        let bad = damaged(&path, |w| drop(w.remove(key)), |_| ());
+        let bad = damaged(&path, |w| _ = w.remove(key), |_| ());
         let error = run(&bad).expect_err(key);
         assert!(error.contains(key) && error.contains("missing"), "{error}");
     }
-    let count = |key: &'static str, value: u32| move |w: &mut Writer| drop(w.set(key, value));
-    let cases: &[(&str, &str, &dyn Fn(&mut Writer))] = &[
-        ("general.architecture", "no-such", &|w| drop(w.set("general.architecture", "no-such"))),
+    let count = |key: &'static str, value: u32| move |w: &mut Writer| _ = w.set(key, value);
+    // What the error names, a word of it, what is done to the file.
+    let cases: &[Case<'_>] = &[
+        ("general.architecture", "no-such", &|w| _ = w.set("general.architecture", "no-such")),
         ("llama.block_count", "0", &count("llama.block_count", 0)),
         ("llama.block_count", "4000000000", &count("llama.block_count", 4_000_000_000)),
         ("blk.2.", "missing", &count("llama.block_count", 3)),
         ("llama.attention.head_count", "0", &count("llama.attention.head_count", 0)),
         ("llama.attention.head_count_kv", "3", &count("llama.attention.head_count_kv", 3)),
-        ("llama.embedding_length", "text", &|w| drop(w.set("llama.embedding_length", "text"))),
+        ("llama.embedding_length", "text", &|w| _ = w.set("llama.embedding_length", "text")),
         ("llama.rope.dimension_count", "15", &count("llama.rope.dimension_count", 15)),
         ("llama.rope.dimension_count", "600", &count("llama.rope.dimension_count", 600)),
-        ("llama.rope.scaling.type", "yarn", &|w| drop(w.set("llama.rope.scaling.type", "yarn"))),
+        ("llama.rope.scaling.type", "yarn", &|w| _ = w.set("llama.rope.scaling.type", "yarn")),
         ("llama.expert_count", "8", &count("llama.expert_count", 8)),
-        ("epsilon", "NaN", &|w| drop(w.set("llama.attention.layer_norm_rms_epsilon", f32::NAN))),
-        ("token_embd.weight", "3", &|w| drop(w.set("tokenizer.ggml.tokens", vec!["a", "b", "c"]))),
+        ("epsilon", "NaN", &|w| _ = w.set("llama.attention.layer_norm_rms_epsilon", f32::NAN)),
+        ("token_embd.weight", "3", &|w| _ = w.set("tokenizer.ggml.tokens", vec!["a", "b", "c"])),
     ];
     for (name, word, edit) in cases {
         let error = run(&damaged(&path, edit, |_| ())).expect_err(name);
