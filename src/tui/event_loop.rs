@@ -42,6 +42,7 @@ pub(super) struct EventLoop {
     exporter: Option<Exporter>,
     exports: (Sender<Exported>, Receiver<Exported>),
     waiting: VecDeque<Command>,
+    signals: Signals,
     dirty: bool,
     session_gone: bool,
 }
@@ -50,6 +51,8 @@ impl EventLoop {
     pub(super) fn new(mut link: Link, options: TuiOptions) -> Result<Self, TuiError> {
         let snapshot = Arc::clone(&link.snapshots.borrow_and_update());
         let theme = options.theme.unwrap_or_else(Theme::detect);
+        // Before the terminal is taken, so that no signal finds it taken and nobody listening.
+        let signals = Signals::new().map_err(TuiError::Terminal)?;
         Ok(Self {
             app: App::new(snapshot),
             theme,
@@ -58,6 +61,7 @@ impl EventLoop {
             exporter: options.exporter,
             exports: mpsc::channel(8),
             waiting: VecDeque::new(),
+            signals,
             dirty: true,
             session_gone: false,
         })
@@ -65,7 +69,6 @@ impl EventLoop {
 
     pub(super) async fn run(mut self) -> Result<Ended, TuiError> {
         let mut events = EventStream::new();
-        let mut signals = Signals::new().map_err(TuiError::Terminal)?;
         let mut next_frame = Instant::now();
         loop {
             self.send();
@@ -91,7 +94,7 @@ impl EventLoop {
                     // Input is closed: the terminal is gone.
                     None => Flow::End(Ended::Signal(libc::SIGHUP)),
                 },
-                signal = signals.next() => Flow::End(Ended::Signal(signal)),
+                signal = self.signals.next() => Flow::End(Ended::Signal(signal)),
                 changed = self.link.snapshots.changed(), if !self.session_gone => {
                     self.snapshot(changed.is_ok());
                     Flow::GoOn

@@ -147,7 +147,7 @@ bindings! {
     Moving, Up, EVERYWHERE, [Key::plain(KeyCode::Up), Key::char('k')], Some(("↑↓", "row")), "one row up, towards the logits (a focused pane of text scrolls)";
     Moving, Down, EVERYWHERE, [Key::plain(KeyCode::Down), Key::char('j')], None, "one row down, towards the embedding";
     Looking, Drill, PANES, [Key::plain(KeyCode::Enter)], Some(("Enter", "drill")), "from the layers to one layer's checkpoints, from there to one tensor";
-    Looking, Leave, EVERYWHERE, [Key::plain(KeyCode::Esc)], Some(("Esc", "back")), "out again; closes this page";
+    Looking, Leave, EVERYWHERE, [Key::plain(KeyCode::Esc)], Some(("Esc", "back")), "out again; closes the help";
     Moving, NextDivergence, PANES, [Key::char('n')], Some(("n", "divergence")), "the next place where an error enters";
     Moving, PreviousDivergence, PANES, [Key::char('N')], None, "the previous place where an error enters";
     Stepping, Step, PANES, [Key::char('s')], Some(("s", "step")), "compute one more position";
@@ -170,11 +170,11 @@ bindings! {
     Looking, Fit, MAPS, [Key::char('z')], None, "the whole map at once, or one column a position";
     Looking, FocusNext, PANES, [Key::plain(KeyCode::Tab)], Some(("Tab", "pane")), "focus the next pane; a pane without room of its own takes another's";
     Looking, FocusPrevious, PANES, [Key::plain(KeyCode::BackTab)], None, "focus the pane before";
-    Program, ExportPane, PANES, [Key::char('e')], Some(("e", "export")), "export the focused pane as PNG and SVG";
-    Program, ExportScreen, PANES, [Key::char('E')], None, "export the screen as PNG and SVG";
+    Program, ExportPane, PANES, [Key::char('e')], Some(("e", "export")), "export the focused pane as PNG, SVG and CSV";
+    Program, ExportScreen, PANES, [Key::char('E')], None, "export the screen as PNG, SVG and CSV";
     Program, Redraw, EVERYWHERE, [Key::ctrl('l')], None, "draw everything anew";
     Program, Suspend, EVERYWHERE, [Key::ctrl('z')], None, "suspend; `fg` resumes";
-    Program, Help, EVERYWHERE, [Key::char('?')], Some(("?", "help")), "open or close this page";
+    Program, Help, EVERYWHERE, [Key::char('?')], Some(("?", "help")), "open or close the help";
     Program, Quit, EVERYWHERE, [Key::char('q'), Key::ctrl('c')], Some(("q", "quit")), "quit";
 }
 

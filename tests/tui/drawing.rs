@@ -261,6 +261,21 @@ fn values_of_another_cell_are_dimmed() {
 }
 
 #[test]
+fn long_text_scrolls_to_its_end_and_no_further() {
+    let mut app = focused(&Scene::faulty());
+    app.update(Action::FocusOn(PaneKind::Verdict));
+    let before = text(&draw(&app, TRUE, 80, 24));
+    assert!(before.contains('▼') && !before.contains("cells that the candidate lacks"), "{before}");
+    for _ in 0..50 {
+        app.update(Action::Down);
+    }
+    let after = text(&draw(&app, TRUE, 80, 24));
+    assert!(after.contains("lacks") && !after.contains("first divergence"), "{after}");
+    let verdict = after.lines().rev().nth(1).unwrap();
+    assert!(verdict.contains("lacks"), "the last line stands at the bottom\n{after}");
+}
+
+#[test]
 fn help_lists_every_key_with_scrolling() {
     let mut app = focused(&Scene::clean());
     app.update(Action::Help);

@@ -137,7 +137,9 @@ pub(super) fn text(context: Context<'_>, pane: PaneKind, lines: Vec<Line<'_>>, a
         return;
     }
     let paragraph = Paragraph::new(lines).wrap(Wrap { trim: false });
-    let rows = wrapped_rows(&paragraph, area);
+    // Counted no further than needed to know whether there is more below.
+    let most = context.app.scroll(pane).saturating_add(area.height).saturating_add(1);
+    let rows = wrapped_rows(&paragraph, area.width, most);
     let scroll = context.app.scroll(pane).min(rows.saturating_sub(area.height));
     paragraph.scroll((scroll, 0)).render(area, buf);
     let style = context.theme.style(Role::Accent);
@@ -150,13 +152,11 @@ pub(super) fn text(context: Context<'_>, pane: PaneKind, lines: Vec<Line<'_>>, a
     }
 }
 
-/// Rows of a wrapped paragraph, as drawing it into a scratch buffer shows them.
-fn wrapped_rows(paragraph: &Paragraph<'_>, area: Rect) -> u16 {
-    // Enough for anything that is shown as text; what is longer can be exported.
-    const MOST: u16 = 200;
-    let scratch_area = Rect::new(0, 0, area.width, MOST);
-    let mut scratch = Buffer::empty(scratch_area);
-    paragraph.clone().render(scratch_area, &mut scratch);
-    let blank = |y: u16| (0..area.width).all(|x| scratch[(x, y)].symbol() == " ");
-    (0..MOST).rev().find(|&y| !blank(y)).map_or(0, |y| y + 1)
+/// Rows of a wrapped paragraph up to `most`, as drawing it into a scratch buffer shows them.
+fn wrapped_rows(paragraph: &Paragraph<'_>, width: u16, most: u16) -> u16 {
+    let area = Rect::new(0, 0, width, most.min(500));
+    let mut scratch = Buffer::empty(area);
+    paragraph.clone().render(area, &mut scratch);
+    let blank = |y: u16| (0..width).all(|x| scratch[(x, y)].symbol() == " ");
+    (0..area.height).rev().find(|&y| !blank(y)).map_or(0, |y| y + 1)
 }
