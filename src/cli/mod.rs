@@ -4,6 +4,7 @@ mod assets;
 mod compare;
 mod demo;
 mod inspect;
+mod noise;
 mod picture;
 mod quantize;
 mod screen;
@@ -66,6 +67,8 @@ enum Command {
     Compare(compare::CompareArgs),
     Demo(demo::DemoArgs),
     Inspect(inspect::InspectArgs),
+    #[command(hide = true)]
+    Noise(noise::NoiseArgs),
     Quantize(quantize::QuantizeArgs),
     Synth(synth::SynthArgs),
     Tokenize(tokenize::TokenizeArgs),
@@ -79,6 +82,7 @@ impl Cli {
             Command::Compare(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Inspect(args) => args.run(),
+            Command::Noise(args) => args.run(),
             Command::Quantize(args) => args.run(),
             Command::Synth(args) => args.run(),
             Command::Tokenize(args) => args.run(),

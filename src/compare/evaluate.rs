@@ -9,7 +9,7 @@ use super::noise::{Class, Noise};
 use super::{CellState, Column, Divergence, Severity};
 use crate::model::{Checkpoint, Site};
 
-/// The table's floors are worst cases of measured pairs; other models, prompts and machines differ
+/// The table's floors are 99th percentiles of measured pairs; other models, prompts and machines differ
 /// from those by less than this.
 pub const MARGIN: f32 = 2.0;
 /// A pair that is noisier than the table throughout, with no operation standing out, is taken for
@@ -29,16 +29,17 @@ pub fn ceiling(class: Class) -> f32 {
 /// Error over expected error at one position above which an error enters there.
 ///
 /// Sums, pieces, rotations and the softmax are bounded strictly, so anything beyond rounding is an
-/// entry. A norm passes on more than it gets where its weight is large and the error sits there.
-/// Products, scores, mixtures and activations were seen at up to 2.6 times the expectation in correct
-/// pairs, trained models included (a row of values that nearly cancel).
+/// entry. A norm passes on more than it gets where its weight is large and the error sits there: 3 times
+/// with weights of 15 among weights of 1. Products, mixtures and activations were seen at up to 2.6 times
+/// the expectation in correct pairs, trained models included (a row of values that nearly cancel),
+/// scores at 3.4.
 pub fn entry_limit(kind: Kind) -> f64 {
     match kind {
         Kind::Add | Kind::Shift | Kind::Rotation => 1.05,
         Kind::SoftMax => 1.1,
-        Kind::Norm => 3.0,
         Kind::Lookup => 2.0,
-        Kind::Product | Kind::Scores | Kind::Mix | Kind::Gate => 5.0,
+        Kind::Product | Kind::Mix | Kind::Gate => 5.0,
+        Kind::Norm | Kind::Scores => 7.0,
     }
 }
 

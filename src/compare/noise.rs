@@ -1,16 +1,51 @@
 //! The noise floor: how far two correct implementations differ, by checkpoint, weight type and
 //! depth. Figures come from `noise.tsv`, whose header says how they were measured.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::rounding::Activations;
 use crate::model::{Checkpoint, Phase, Site};
 use crate::trace::Header;
 
-static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| parse(include_str!("noise.tsv")));
+static TABLE: LazyLock<HashMap<(Class, Site), [f32; BUCKETS]>> = LazyLock::new(|| {
+    let mut table: HashMap<(Class, Site), [f32; BUCKETS]> = HashMap::new();
+    let rows = parse(include_str!("noise.tsv"));
+    for row in &rows {
+        table.entry((row.class, row.site)).or_insert([f32::NAN; BUCKETS])[row.bucket as usize] = row.floor;
+    }
+    // A depth that no measured model had is like the nearest one that some had.
+    for floors in table.values_mut() {
+        let measured = *floors;
+        for (i, floor) in floors.iter_mut().enumerate() {
+            let near = (0..BUCKETS).filter(|&k| !measured[k].is_nan()).min_by_key(|k| k.abs_diff(i));
+            *floor = near.map_or(*floor, |k| measured[k]);
+        }
+    }
+    table
+});
+
+/// Depth buckets of the table; see [`bucket`].
+pub const BUCKETS: usize = 4;
+
+/// The measured site whose noise an unmeasured one shares.
+fn like(site: Site) -> Site {
+    use Site::*;
+    match site {
+        PosEmbd | InpL => Embd,
+        Wqkv | WqkvB | QcurMm | QcurNormed => Qcur,
+        KcurMm | KcurNormed => Kcur,
+        VcurMm => Vcur,
+        QcurScaled => QcurRope,
+        AttnPostNorm => AttnOut,
+        FfnGelu => FfnSwiglu,
+        FfnPostNorm => FfnOut,
+        other => other,
+    }
+}
 
 /// Which arithmetic separates the two runs: the coarser of both sides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Both compute in f32 or better, keys and values included.
     Exact,
@@ -153,14 +188,9 @@ impl Noise {
     /// everything themselves.
     pub fn floor(&self, checkpoint: Checkpoint, layers: usize) -> f32 {
         let bucket = bucket(checkpoint, layers);
-        let find = |class: Class| {
-            TABLE
-                .iter()
-                .filter(|r| r.class == class && r.site == checkpoint.site())
-                .min_by_key(|r| r.bucket.abs_diff(bucket))
-                .map(|r| r.floor)
-        };
-        let mut floor = find(self.class).unwrap_or_else(|| self.fallback(checkpoint));
+        let at = |site: Site| TABLE.get(&(self.class, site)).map(|floors| floors[bucket as usize]);
+        let site = checkpoint.site();
+        let mut floor = at(site).or_else(|| at(like(site))).unwrap_or(0.1);
         if self.cuda {
             // TF32 and f16 accumulation add to every product behind the first norm.
             let early = checkpoint.site().phase() == Phase::Input
@@ -168,18 +198,6 @@ impl Noise {
             floor = if early { floor } else { floor.max(4e-3) * 1.5 };
         }
         floor
-    }
-
-    /// For sites that no measured run had.
-    fn fallback(&self, checkpoint: Checkpoint) -> f32 {
-        let in_class = TABLE.iter().filter(|r| r.class == self.class);
-        let like = match checkpoint.site() {
-            Site::PosEmbd | Site::InpL => Some(Site::Embd),
-            _ => None,
-        };
-        let same = in_class.clone().filter(|r| Some(r.site) == like).map(|r| r.floor).reduce(f32::max);
-        let logits = in_class.filter(|r| r.site == Site::ResultOutput).map(|r| r.floor).reduce(f32::max);
-        same.or(logits).unwrap_or(0.1)
     }
 
     /// The relative error that one operation's own arithmetic adds, its inputs being equal; for
@@ -263,9 +281,13 @@ mod tests {
     fn every_line_of_the_table_is_read_and_every_class_reaches_the_logits() {
         let lines =
             include_str!("noise.tsv").lines().filter(|l| !l.starts_with('#') && !l.is_empty()).count();
-        assert_eq!(TABLE.len(), lines);
+        assert_eq!(parse(include_str!("noise.tsv")).len(), lines);
         for class in Class::ALL {
-            assert!(TABLE.iter().any(|r| r.class == class && r.site == Site::ResultOutput), "{class:?}");
+            for info in crate::model::checkpoint::SITES {
+                let floors = TABLE.get(&(class, info.site)).or(TABLE.get(&(class, like(info.site))));
+                let floors = floors.unwrap_or_else(|| panic!("{class:?} {:?}", info.site));
+                assert!(floors.iter().all(|f| *f > 0.0 && *f < 1.0), "{class:?} {:?} {floors:?}", info.site);
+            }
         }
     }
 
