@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::evidence::{Context, Entry, NodeStats, entries};
 use super::expect::{Expect, Measured};
 use super::lineage::{Kind, Lineage};
+use super::metrics::worse;
 use super::noise::{Class, Noise};
 use super::{CellState, Column, Divergence, Severity};
 use crate::model::{Checkpoint, Site};
@@ -129,10 +130,7 @@ impl Rules {
             let site = checkpoint.site();
             if site >= Site::VcurMm && site <= Site::KcurRope {
                 let worst = self.history.entry(*checkpoint).or_insert(0.0);
-                // NaN counts as the largest.
-                if !(figures.error <= *worst) {
-                    *worst = figures.error;
-                }
+                *worst = worse((*worst).into(), figures.error.into()) as f32;
             }
         }
     }
@@ -254,7 +252,7 @@ pub fn evaluate<'a>(
         (stat.log_excess, stat.excess_n, stat.expected) = (None, 0, 0.0);
     }
     let mut unscaled: BTreeMap<Checkpoint, f32> = BTreeMap::new();
-    let mut largest = 0.0_f32;
+    let mut largest = 0.0_f64;
     let mut cell_entry: Option<Checkpoint> = None;
     for figures in columns.clone() {
         rules.remember(figures);
@@ -263,14 +261,10 @@ pub fn evaluate<'a>(
             if excess.is_entry() {
                 cell_entry = Some(cell_entry.map_or(*checkpoint, |c| c.min(*checkpoint)));
             }
-            if !(measured.error <= largest) {
-                largest = measured.error;
-            }
+            largest = worse(largest, measured.error.into());
             let own = rules.unscaled(*checkpoint, measured);
             let worst = unscaled.entry(*checkpoint).or_insert(0.0);
-            if !(own <= *worst) {
-                *worst = own;
-            }
+            *worst = worse((*worst).into(), own.into()) as f32;
             let Some(stat) = stats.get_mut(checkpoint) else { continue };
             if excess.ratio.is_finite() {
                 // Equal bits are not infinitely better than expected.
@@ -302,8 +296,8 @@ pub fn evaluate<'a>(
     // What lies before the origin shows how noisy the pair is; without one, everything does, unless
     // the error is larger than noise can be.
     let before = unscaled.iter().filter(|(c, _)| origin.is_none_or(|o| **c < o)).map(|(_, &x)| x);
-    let noisiest = before.fold(1.0_f32, |a, b| if b <= a { a } else { b });
-    let smooth = origin.is_some() || largest <= ceiling(rules.noise.class());
+    let noisiest = before.fold(1.0, |a, b| worse(a, b.into())) as f32;
+    let smooth = origin.is_some() || largest <= f64::from(ceiling(rules.noise.class()));
     rules.scale = if smooth && noisiest.is_finite() { noisiest } else { 1.0 };
     rules.entry = entry;
 }

@@ -8,6 +8,7 @@
 //! row that is rounded (see [`super::rounding`]).
 
 use super::lineage::{Input, Kind, Lineage};
+use super::metrics::worse;
 use super::noise::Noise;
 use crate::model::{Checkpoint, Site};
 
@@ -74,8 +75,8 @@ impl Expect<'_> {
     fn known(&self, input: Input, out: &mut Expectation, depth: usize) -> Option<Known> {
         if let Some(cell) = (self.here)(input.checkpoint) {
             let past = if input.history { (self.history)(input.checkpoint).unwrap_or(0.0) } else { 0.0 };
-            let error = if past > cell.error { past } else { cell.error };
-            if out.worst_input.is_none_or(|(_, worst)| error > worst) {
+            let error = worse(past.into(), cell.error.into()) as f32;
+            if out.worst_input.is_none_or(|(_, worst)| !worst.is_nan() && !(error <= worst)) {
                 out.worst_input = Some((input.checkpoint, error));
             }
             return Some(Known {

@@ -152,6 +152,11 @@ impl Sums {
     }
 }
 
+/// The larger of two figures where NaN is worse than anything.
+pub fn worse(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b <= a { a } else { b }
+}
+
 struct BlockSums {
     aa: f64,
     bb: f64,
@@ -273,6 +278,12 @@ mod tests {
         assert_eq!(s.nmse(), 0.25 / 10.0);
         let s = sums(&a, &[1.0, f32::INFINITY, 3.0, f32::NAN]);
         assert!(s.nmse().is_nan(), "the other infinity is not the same value");
+    }
+
+    #[test]
+    fn nan_is_worse_than_anything_whenever_it_comes() {
+        assert!(worse(f64::NAN, 1.0).is_nan() && worse(1.0, f64::NAN).is_nan());
+        assert_eq!((worse(1.0, 2.0), worse(2.0, 1.0)), (2.0, 2.0));
     }
 
     #[test]

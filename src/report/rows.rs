@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::compare::metrics::worse;
 use crate::compare::{CellMetrics, CellState, Comparison, Severity};
 use crate::model::Checkpoint;
 
@@ -20,10 +21,11 @@ pub(super) struct Row {
 
 impl Row {
     fn add(&mut self, position: u32, checkpoint: Checkpoint, metrics: &CellMetrics, severity: Severity) {
-        if self.severities.is_empty() || !(metrics.cosine >= self.cosine) {
-            self.cosine = metrics.cosine;
-        }
-        if self.worst.is_none_or(|w| !(severity.0 <= w.2.0)) {
+        // The smallest cosine, NaN below all.
+        self.cosine =
+            if self.severities.is_empty() { metrics.cosine } else { -worse(-self.cosine, -metrics.cosine) };
+        let rank = |s: Severity| if s.0.is_nan() { f32::INFINITY } else { s.0 };
+        if self.worst.is_none_or(|w| rank(severity) > rank(w.2)) {
             self.worst = Some((position, checkpoint, severity));
         }
         self.severities.push(severity.0);
@@ -49,7 +51,7 @@ impl Row {
 
     /// Largest NMSE; NaN if any is.
     pub fn worst_nmse(&self) -> f64 {
-        self.nmse.iter().copied().fold(0.0, |worst, x| if x <= worst { worst } else { x })
+        self.nmse.iter().copied().fold(0.0, worse)
     }
 }
 
@@ -106,7 +108,10 @@ pub(super) fn logits(comparison: &Comparison) -> Option<Logits> {
         n: all.len(),
         agree: all.iter().filter(|(_, l)| l.top1_agrees).count(),
         kl: median(all.iter().map(|(_, l)| l.kl)),
-        worst: all.iter().map(|(p, l)| (*p, l.kl)).reduce(|a, b| if b.1 <= a.1 { a } else { b }),
+        worst: all
+            .iter()
+            .map(|(p, l)| (*p, l.kl))
+            .reduce(|a, b| if a.1.is_nan() || b.1 <= a.1 { a } else { b }),
         overlap: all.iter().map(|(_, l)| f64::from(l.overlap) / f64::from(l.k.max(1))).sum::<f64>()
             / all.len() as f64,
         k,
