@@ -39,13 +39,14 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         None => format!("position {} · {}", cursor.position, cursor.checkpoint.site().name()),
     };
     let shown = app.shown();
+    let empty = app.axis().is_empty();
     let right = match shown {
         Shown::Current(_) => span(cursor.checkpoint.site().info().meaning, theme.style(Role::Dim)),
-        _ if app.axis().is_empty() => Span::raw(""),
         _ => span("reading …", theme.bold(Role::Caution)),
     };
-    let title = heading(context, PaneKind::SideBySide, &place);
-    let inner = frame(context, PaneKind::SideBySide, &title, Some(&Line::from(right)), area, buf);
+    let right = Line::from(right);
+    let title = heading(context, PaneKind::SideBySide, if empty { "side by side" } else { &place });
+    let inner = frame(context, PaneKind::SideBySide, &title, (!empty).then_some(&right), area, buf);
     if inner.is_empty() {
         return;
     }
