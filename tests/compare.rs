@@ -1,5 +1,7 @@
 //! Two traces, one verdict: real llama.cpp's recorded runs against our engine, right and wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -139,7 +141,7 @@ fn one_wrong_weight_is_traced_to_its_layer_and_operation() {
     let cases: [(&str, &str, Change); 6] = [
         ("attn_q", "Qcur-2", |_, w| w.iter_mut().for_each(|x| *x *= 1.05)),
         ("attn_v", "Vcur-2", |_, w| {
-            w.iter_mut().enumerate().for_each(|(i, x)| *x *= 1.0 + 0.1 * (i % 3) as f32)
+            w.iter_mut().enumerate().for_each(|(i, x)| *x *= 1.0 + 0.1 * (i % 3) as f32);
         }),
         ("attn_output", "attn_out-2", |n, w| w[7 * n..8 * n].fill(0.0)),
         ("ffn_up", "ffn_up-2", |n, w| w[11 * n + 5] += 1.0),

@@ -303,7 +303,7 @@ impl Comparison {
             self.stats = self.reader.statistics(stores, &self.columns);
             self.stats_stale = false;
         }
-        evaluate(rules, &mut self.stats, self.details.iter().map(|d| &d.figures));
+        evaluate(rules, &mut self.stats, &self.details.iter().map(|d| &d.figures));
         for (column, detail) in self.columns.iter_mut().zip(&mut self.details) {
             // A column that stays as it is keeps its address: whoever shows it need not redraw.
             let mut copy = Column::clone(column);

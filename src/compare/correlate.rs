@@ -17,10 +17,13 @@ const LEADING: usize = 16;
 /// Positions kept.
 const POSITIONS: usize = 2048;
 
+/// Rows of one side by position.
+type Rows = BTreeMap<u32, Vec<f32>>;
+
 /// A few channels of each position's row of the deepest checkpoint, for both sides.
 #[derive(Debug, Default)]
 pub struct Fingerprints {
-    rows: HashMap<Checkpoint, [BTreeMap<u32, Vec<f32>>; 2]>,
+    rows: HashMap<Checkpoint, [Rows; 2]>,
 }
 
 /// Agreement at one offset.
@@ -69,8 +72,8 @@ impl Fingerprints {
         }
     }
 
-    fn deepest(&self) -> Option<(Checkpoint, &[BTreeMap<u32, Vec<f32>>; 2])> {
-        let shared = |s: &[BTreeMap<u32, Vec<f32>>; 2]| !s[0].is_empty() && !s[1].is_empty();
+    fn deepest(&self) -> Option<(Checkpoint, &[Rows; 2])> {
+        let shared = |s: &[Rows; 2]| !s[0].is_empty() && !s[1].is_empty();
         self.rows.iter().filter(|(_, s)| shared(s)).max_by_key(|(c, _)| **c).map(|(c, s)| (*c, s))
     }
 
@@ -90,8 +93,8 @@ impl Fingerprints {
     pub fn best_shift(&self) -> Option<Correlation> {
         let (checkpoint, sides) = self.deepest()?;
         let means = [mean(&sides[0]), mean(&sides[1])];
-        let first = |s: &BTreeMap<u32, Vec<f32>>| s.keys().next().map_or(0, |&p| i64::from(p));
-        let last = |s: &BTreeMap<u32, Vec<f32>>| s.keys().next_back().map_or(0, |&p| i64::from(p));
+        let first = |s: &Rows| s.keys().next().map_or(0, |&p| i64::from(p));
+        let last = |s: &Rows| s.keys().next_back().map_or(0, |&p| i64::from(p));
         let shorter = sides[0].len().min(sides[1].len());
         let offsets: BTreeSet<i64> = ((first(&sides[1]) - last(&sides[0]))
             ..=(last(&sides[1]) - first(&sides[0])))
@@ -121,7 +124,7 @@ impl Fingerprints {
     }
 }
 
-fn mean(rows: &BTreeMap<u32, Vec<f32>>) -> Vec<f64> {
+fn mean(rows: &Rows) -> Vec<f64> {
     let mut sums = [0.0; CHANNELS];
     let mut counts = [0_u32; CHANNELS];
     for row in rows.values() {
@@ -135,7 +138,7 @@ fn mean(rows: &BTreeMap<u32, Vec<f32>>) -> Vec<f64> {
 
 fn correlation(
     checkpoint: Checkpoint,
-    sides: &[BTreeMap<u32, Vec<f32>>; 2],
+    sides: &[Rows; 2],
     means: &[Vec<f64>; 2],
     offset: i64,
 ) -> Option<Correlation> {

@@ -245,7 +245,7 @@ impl Excess {
 pub fn evaluate<'a>(
     rules: &mut Rules,
     stats: &mut BTreeMap<Checkpoint, NodeStats>,
-    columns: impl Iterator<Item = &'a Figures> + Clone,
+    columns: &(impl Iterator<Item = &'a Figures> + Clone),
 ) {
     rules.history.clear();
     for stat in stats.values_mut() {

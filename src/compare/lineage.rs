@@ -109,6 +109,7 @@ impl Lineage {
 
     /// What the operation behind `checkpoint` does to errors.
     pub fn kind(&self, checkpoint: Checkpoint) -> Kind {
+        #[allow(clippy::enum_glob_use, reason = "a table of sites")]
         use Site::*;
         let biased = |before: Site| self.has_site(before);
         match checkpoint.site() {
@@ -141,6 +142,7 @@ fn push(out: &mut Vec<Input>, checkpoint: Checkpoint, history: bool) {
 
 /// Sites that only some architectures, or only attention that is not fused, have.
 fn is_optional(site: Site) -> bool {
+    #[allow(clippy::enum_glob_use, reason = "a table of sites")]
     use Site::*;
     matches!(
         site,

@@ -30,6 +30,7 @@ pub const BUCKETS: usize = 4;
 
 /// The measured site whose noise an unmeasured one shares.
 fn like(site: Site) -> Site {
+    #[allow(clippy::enum_glob_use, reason = "a table of sites")]
     use Site::*;
     match site {
         PosEmbd | InpL => Embd,
@@ -107,8 +108,7 @@ fn parse(text: &str) -> Vec<Row> {
 /// The table's depth bucket of a layer.
 pub fn bucket(checkpoint: Checkpoint, layers: usize) -> u8 {
     match checkpoint.layer_index() {
-        None => 0,
-        Some(0) => 0,
+        None | Some(0) => 0,
         Some(layer) => {
             let depth = layer as f64 / layers.saturating_sub(1).max(1) as f64;
             ((depth * 3.0).ceil() as u8).clamp(1, 3)
@@ -206,6 +206,7 @@ impl Noise {
     /// Angles of RoPE are computed in f32: their rounding grows with the position, 2e-7 for each
     /// (llama.cpp multiplies its way from pair to pair).
     pub fn fresh(&self, site: Site, position: u32) -> f64 {
+        #[allow(clippy::enum_glob_use, reason = "a table of sites")]
         use Site::*;
         let kv = if self.kv_exact { F32 } else { 2.0 * F16 };
         match site {

@@ -231,7 +231,9 @@ mod tests {
             let max = scores.iter().copied().fold(f32::MIN, f32::max);
             let mut p: Vec<f32> = scores.iter().map(|s| (s - max).exp()).collect();
             let sum: f32 = p.iter().sum();
-            p.iter_mut().for_each(|x| *x /= sum);
+            for x in &mut p {
+                *x /= sum;
+            }
             assert_eq!(classes("kq_soft_max-0", &tensor(p)), [""; 0]);
         }
     }

@@ -59,7 +59,7 @@ fn tables(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     if !sites.is_empty() {
         let body = sites.iter().map(|(site, row)| (site.name().to_owned(), row)).collect();
         table("checkpoint", body, out)?;
-        let layers = rows::by(comparison, |c| c.layer_index());
+        let layers = rows::by(comparison, crate::model::Checkpoint::layer_index);
         if layers.len() > 2 {
             let name = |l: &Option<usize>| l.map_or_else(|| "outside".to_owned(), |l| format!("layer {l}"));
             table("layer", layers.iter().map(|(l, row)| (name(l), row)).collect(), out)?;
