@@ -71,7 +71,7 @@ macro_rules! sites {
 sites! {
     Embd, Input, "embd", ["inp_embd", "embedding"], "token embedding, one row of token_embd.weight", [];
     PosEmbd, Input, "pos_embd", [], "learned position embedding (gpt2)", [];
-    InpL, Input, "inpL", [], "token embedding plus position embedding (gpt2)", [Here(Embd), Here(PosEmbd)];
+    InpL, Input, "inpL", [], "what enters the first layer: token plus position embedding (gpt2), scaled embedding (gemma)", [Here(Embd), Here(PosEmbd)];
     AttnNorm, Layer, "attn_norm", [], "after the norm before attention, weight and bias included", [LayerInput];
     Wqkv, Layer, "wqkv", [], "fused query, key and value projection, before any bias (phi3, gpt2)", [Here(AttnNorm)];
     WqkvB, Layer, "wqkv_b", [], "fused projection with its bias (gpt2)", [Here(Wqkv)];

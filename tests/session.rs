@@ -1,0 +1,183 @@
+//! Sessions without a screen, on the demo model: two engines, a replayed trace, faults.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use paritty::compare::Verdict;
+use paritty::engine::cpu::CpuOptions;
+use paritty::model::{CaptureSet, Checkpoint, Site};
+use paritty::session::headless::{self, Limits};
+use paritty::session::{Command, Config, Pace, RunState, Session, Snapshot, Source, SourceState, Tokens};
+
+/// No test waits this long unless something hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn asset(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets").join(path)
+}
+
+fn config(reference: Source, candidate: Source) -> Config {
+    Config {
+        model: asset("models/shakespeare-f16.gguf"),
+        reference,
+        candidate,
+        tokens: Tokens::FromTrace,
+        generate: 0,
+        capture: CaptureSet::All,
+        cpu: CpuOptions::default(),
+        fault: None,
+        replay: None,
+        running: true,
+    }
+}
+
+fn run(config: &Config, steps: Option<u32>) -> (Session, Arc<Snapshot>) {
+    let session = Session::start(config).unwrap();
+    let last = headless::run(&session, Limits { steps, patience: PATIENCE }, |_| {}).unwrap();
+    (session, last)
+}
+
+/// A demo: a model beside a replay of its recorded trace.
+fn demo(name: &str) -> Config {
+    let mut config = config(Source::Trace(asset(&format!("traces/{name}.jsonl"))), Source::Cpu);
+    config.model = asset(&format!("models/{name}.gguf"));
+    config.replay = Some(Pace { per_position: Duration::from_millis(1) });
+    config
+}
+
+fn replayed() -> Config {
+    demo("shakespeare-f16")
+}
+
+#[test]
+fn our_engine_is_within_noise_of_a_replayed_llama_cpp() {
+    let (_session, last) = run(&replayed(), None);
+    assert!(matches!(*last.verdict, Verdict::WithinNoise { .. }), "{:?}", last.verdict);
+    assert_eq!(last.run, RunState::Finished);
+    assert_eq!(last.reference.state, SourceState::Ended);
+    assert_eq!(last.reference.team, "llama.cpp");
+    assert_eq!(last.reference.remark.as_deref(), Some("replay of a recorded trace"));
+    assert_eq!(last.reference.positions, last.candidate.positions);
+    assert!(last.columns.len() >= 16 && last.columns.iter().all(|c| c.complete));
+    assert_eq!(last.tokens[0].text, "<s>");
+}
+
+#[test]
+fn every_demo_is_within_noise() {
+    let mut names: Vec<String> = std::fs::read_dir(asset("models"))
+        .unwrap()
+        .map(|e| e.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|name| asset(&format!("traces/{name}.jsonl")).exists())
+        .collect();
+    names.sort();
+    assert!(names.len() >= 7, "{names:?}");
+    for name in names {
+        let (_session, last) = run(&demo(&name), None);
+        assert!(matches!(*last.verdict, Verdict::WithinNoise { .. }), "{name}: {:?}", last.verdict);
+        assert_eq!(last.candidate.positions, last.reference.expected.unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn every_fault_is_led_to_its_operation() {
+    for model in ["shakespeare-f16", "shakespeare-q4_k_m"] {
+        faults_of(model);
+    }
+}
+
+fn faults_of(model: &str) {
+    let expected = [
+        ("rope-pairing", &[Site::QcurRope, Site::KcurRope][..]),
+        ("rope-base", &[Site::QcurRope, Site::KcurRope]),
+        ("norm-epsilon", &[Site::AttnNorm]),
+        ("final-norm-weight", &[Site::ResultNorm]),
+        ("kv-off-by-one", &[Site::Kq, Site::KqvOut]),
+        ("attention-scale", &[Site::KqSoftMax]),
+        ("ffn-activation", &[Site::FfnSwiglu]),
+    ];
+    assert_eq!(expected.len(), paritty::fault::FAULTS.len());
+    for (fault, sites) in expected {
+        let mut config = demo(model);
+        config.fault = Some(fault.parse().unwrap());
+        let (_session, last) = run(&config, None);
+        let Verdict::Diverged { first, .. } = &*last.verdict else {
+            panic!("{model} {fault}: {:?}", last.verdict)
+        };
+        assert!(
+            sites.contains(&first.checkpoint.site()),
+            "{model} {fault}: first divergence at {}",
+            first.checkpoint
+        );
+        if first.checkpoint.layer_index().is_some() {
+            assert_eq!(first.checkpoint.layer_index(), Some(0), "{fault}: {}", first.checkpoint);
+        }
+        assert!(first.position <= 1, "{fault}: position {}", first.position);
+        assert_eq!(last.candidate.remark, Some(format!("fault: {fault}")));
+    }
+}
+
+#[test]
+fn two_engines_generate_together_and_step_back() {
+    let mut config = config(Source::Oracle, Source::Cpu);
+    config.tokens = Tokens::Prompt("ROMEO:\n".into());
+    config.generate = 6;
+    config.running = false;
+    let session = Session::start(&config).unwrap();
+    let mut link = session.link();
+    let mut wait = |what: &dyn Fn(&Snapshot) -> bool| {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let snapshot = Arc::clone(&link.snapshots.borrow_and_update());
+            if what(&snapshot) {
+                return snapshot;
+            }
+            assert!(std::time::Instant::now() < deadline, "{snapshot:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    let commands = session.link().commands;
+    let complete = |s: &Snapshot| s.columns.iter().filter(|c| c.complete).count();
+
+    wait(&|s| s.revision > 0 && s.run == RunState::Paused && s.columns.is_empty());
+    for n in 1..=3 {
+        commands.blocking_send(Command::Step).unwrap();
+        wait(&|s| complete(s) == n && s.step == n as u32);
+    }
+    commands.blocking_send(Command::Back).unwrap();
+    wait(&|s| complete(s) == 2 && s.step == 2);
+    commands.blocking_send(Command::Run).unwrap();
+    let last = wait(&|s| s.run == RunState::Finished);
+    let n_prompt = last.tokens.iter().filter(|t| t.from_prompt).count();
+    assert_eq!(complete(&last), n_prompt + 6);
+    assert!(matches!(*last.verdict, Verdict::WithinNoise { .. }), "{:?}", last.verdict);
+
+    commands
+        .blocking_send(Command::Focus { position: 4, checkpoint: Checkpoint::layer(Site::KcurRope, 2) })
+        .unwrap();
+    let focused = wait(&|s| s.focus.as_ref().is_some_and(|f| f.position == 4));
+    let focus = focused.focus.as_ref().unwrap();
+    let (a, b) = (focus.reference.as_ref().unwrap(), focus.candidate.as_ref().unwrap());
+    assert_eq!((a.values.len(), b.values.len()), (128, 128));
+    assert!(focus.metrics.unwrap().nmse < 1e-10);
+    assert_eq!(focus.top.reference[0].token, focus.top.candidate[0].token);
+}
+
+#[test]
+fn what_cannot_start_says_why() {
+    let start = |config: &Config| Session::start(config).unwrap_err().to_string();
+    assert!(start(&config(Source::Cpu, Source::Oracle)).contains("--prompt"));
+    let mut wrong = config(Source::Trace(asset("traces")), Source::Cpu);
+    assert!(start(&wrong).contains("folder") || start(&wrong).contains("directory"), "{}", start(&wrong));
+    wrong = replayed();
+    wrong.fault = Some("norm-epsilon@99".parse().unwrap());
+    assert!(start(&wrong).contains("layer 99"));
+    wrong = replayed();
+    wrong.model = asset("traces/shakespeare-f16.jsonl");
+    assert!(start(&wrong).contains("GGUF"), "{}", start(&wrong));
+    wrong = config(Source::Oracle, Source::Cpu);
+    wrong.tokens = Tokens::Ids(vec![1, 99_999]);
+    assert!(start(&wrong).contains("99999"));
+}
