@@ -84,6 +84,8 @@ pub struct Comparison {
     alignment: Option<Alignment>,
     /// Positions in `stats` when all of them were last looked at together.
     evaluated: usize,
+    /// Whether something was compared since then.
+    unseen: bool,
     concluded: bool,
     verdict: Option<Arc<Verdict>>,
 }
@@ -109,6 +111,7 @@ impl Comparison {
                 self.columns.iter().zip(&self.details).filter(|(_, d)| pending(d)).map(|(c, _)| c.position),
             );
         }
+        self.unseen |= !work.is_empty();
         for position in work {
             self.compare_position(stores, position);
         }
@@ -120,10 +123,22 @@ impl Comparison {
         }
         let grown = self.columns.len().abs_diff(self.evaluated);
         let settled = self.concluded || stores.iter().all(|s| s.has_ended());
-        if self.stats_stale || settled || grown * 8 >= self.columns.len() {
+        // No alarm is raised under rules that have not seen what raises it.
+        let calm = !matches!(self.verdict.as_deref(), Some(Verdict::Diverged { .. }));
+        let alarmed = calm && self.details.iter().any(|d| d.summary.beyond > 0);
+        if self.stats_stale || settled || alarmed || grown * 8 >= self.columns.len() {
             self.evaluate(stores);
         }
         self.judge();
+    }
+
+    /// Looks at all positions together once more, if any came since that was done last. Between two
+    /// such looks a verdict may lag behind by an eighth of the positions.
+    pub fn settle(&mut self, reference: &Store, candidate: &Store) {
+        if self.stats_stale || self.unseen {
+            self.evaluate([reference, candidate]);
+            self.judge();
+        }
     }
 
     /// Says that nothing more will come, even if the traces have no terminating line; what one side
@@ -313,6 +328,7 @@ impl Comparison {
             }
         }
         self.evaluated = self.columns.len();
+        self.unseen = false;
     }
 
     fn judge(&mut self) {

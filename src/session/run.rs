@@ -22,6 +22,9 @@ use crate::trace::{Store, Tensor};
 const BUDGET: u64 = 4 << 20;
 /// Shortest time between two snapshots while work goes on: a screen shows 60 a second at most.
 const PUBLISH_EVERY: Duration = Duration::from_millis(16);
+/// Looking at all positions together takes time that grows with their number; while engines run it
+/// is done this often, beside what the comparison does by itself.
+const SETTLE_EVERY: Duration = Duration::from_millis(250);
 /// Lines of the top-k table.
 const TOP_K: usize = 20;
 
@@ -169,6 +172,7 @@ impl State {
     ) {
         let mut revision = 1;
         let mut published = Instant::now();
+        let mut settled = Instant::now();
         let mut dirty = true;
         loop {
             let mut more = false;
@@ -194,7 +198,13 @@ impl State {
                 }
             }
             self.compare(&changed);
-            dirty |= self.drive();
+            let driven = self.drive();
+            dirty |= driven;
+            let done = !matches!(self.run_state(), RunState::Running);
+            if !more && !driven && (done || settled.elapsed() >= SETTLE_EVERY) {
+                dirty |= self.settle();
+                settled = Instant::now();
+            }
 
             let now = Instant::now();
             if dirty && (!more || now - published >= PUBLISH_EVERY) {
@@ -236,6 +246,13 @@ impl State {
         let positions: Vec<u32> = changed.iter().copied().collect();
         self.comparison.update(self.reference.store(), self.candidate.store(), &positions);
         self.tokens = Arc::new(self.token_views());
+    }
+
+    /// Brings the verdict up to date. Says whether it changed.
+    fn settle(&mut self) -> bool {
+        let before = self.comparison.verdict();
+        self.comparison.settle(self.reference.store(), self.candidate.store());
+        !Arc::ptr_eq(&before, &self.comparison.verdict())
     }
 
     fn obey(&mut self, command: Command) {
