@@ -13,7 +13,7 @@ use paritty::session::headless::{self, Limits};
 use paritty::session::{Command, Config, Pace, RunState, Session, Snapshot, Source, SourceState, Tokens};
 
 /// No test waits this long unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn asset(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets").join(path)
