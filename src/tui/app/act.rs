@@ -1,0 +1,308 @@
+//! What actions do to the state.
+
+use std::cmp::Reverse;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::history::History;
+use super::{
+    Action, App, Cursor, Effect, ExportRequest, ExportWhat, Mark, PaneKind, Row, Shown, View, divergences,
+};
+use crate::compare::Verdict;
+use crate::model::{Checkpoint, Site};
+use crate::session::{Command, Focus, RunState};
+
+/// Positions that [`Action::FarLeft`] and [`Action::FarRight`] move by.
+const FAR: isize = 10;
+/// Rows that [`Action::PageUp`] and [`Action::PageDown`] move by.
+const PAGE: isize = 8;
+
+impl App {
+    /// Does what was asked.
+    pub fn update(&mut self, action: Action) {
+        if !matches!(action, Action::Redraw | Action::Suspend) {
+            self.message = None;
+        }
+        if let Some(scroll) = self.help {
+            return self.update_help(action, scroll);
+        }
+        self.act(action);
+        if !matches!(action, Action::Select { .. } | Action::SelectPosition(_) | Action::FocusOn(_)) {
+            self.anchor = self.cursor;
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Left => self.move_position(-1),
+            Action::Right => self.move_position(1),
+            Action::FarLeft => self.move_position(-FAR),
+            Action::FarRight => self.move_position(FAR),
+            Action::First => self.jump_along(self.axis.first().map(|s| s.position)),
+            Action::Last => self.jump_along(self.axis.last().map(|s| s.position)),
+            Action::Up => self.move_row_or_scroll(1),
+            Action::Down => self.move_row_or_scroll(-1),
+            Action::PageUp => self.move_row_or_scroll(PAGE),
+            Action::PageDown => self.move_row_or_scroll(-PAGE),
+            Action::Drill => self.drill(),
+            Action::Leave => self.leave(),
+            Action::FirstDivergence => self.first_divergence(),
+            Action::NextDivergence => self.seek(true),
+            Action::PreviousDivergence => self.seek(false),
+            Action::Follow => {
+                self.following = !self.following;
+                self.leads = false;
+                self.lead();
+                let text = if self.following { "following the newest position" } else { "following ended" };
+                self.tell(text, false);
+            }
+            Action::HistoryBack => self.travel(History::back, "nothing before this"),
+            Action::HistoryForward => self.travel(History::forward, "nothing after this"),
+            Action::ChannelBack => self.cursor.channel = self.cursor.channel.saturating_sub(1),
+            Action::ChannelOn => {
+                self.cursor.channel = (self.cursor.channel + 1).min(self.channels().saturating_sub(1));
+            }
+            Action::WorstChannel => match self.shown() {
+                Shown::Current(Focus { metrics: Some(metrics), .. }) => self.cursor.channel = metrics.max_at,
+                _ => self.tell("no values of both sides here", false),
+            },
+            Action::Step => self.command_engine(Command::Step),
+            Action::ToggleRun if self.snapshot.run == RunState::Running => {
+                self.command_engine(Command::Pause);
+            }
+            Action::ToggleRun => self.command_engine(Command::Run),
+            Action::Pause => self.command_engine(Command::Pause),
+            Action::StepBack => self.command_engine(Command::Back),
+            Action::FocusNext => self.cycle_pane(1),
+            Action::FocusPrevious => self.cycle_pane(PaneKind::ALL.len() - 1),
+            Action::Fit => {
+                self.fit = !self.fit;
+                let text = if self.fit {
+                    "the whole map; each cell shows the worst of several"
+                } else {
+                    "one column a position"
+                };
+                self.tell(text, false);
+            }
+            Action::ExportPane => self.export(ExportWhat::Pane(self.pane)),
+            Action::ExportScreen => self.export(ExportWhat::Screen),
+            Action::Help => self.help = Some(0),
+            Action::Redraw => self.effects.push(Effect::Redraw),
+            Action::Suspend => self.effects.push(Effect::Suspend),
+            Action::Quit => self.quit(),
+            Action::Select { position, row } => {
+                self.pane = PaneKind::Map;
+                let same = self.cursor.position == position && row.contains(self.cursor.checkpoint);
+                if same {
+                    return self.drill();
+                }
+                let checkpoint = self.representative(row, position).unwrap_or(self.cursor.checkpoint);
+                self.go(position, checkpoint);
+            }
+            Action::SelectPosition(position) => self.go_along(position),
+            Action::FocusOn(pane) => self.pane = pane,
+            Action::Wheel(pane, notches) if pane.scrolls() => self.scroll_pane(pane, notches as isize),
+            Action::Wheel(PaneKind::Tokens, notches) => self.move_position(notches as isize),
+            Action::Wheel(_, notches) => self.move_row(-(notches as isize)),
+        }
+    }
+
+    fn update_help(&mut self, action: Action, scroll: u16) {
+        let by = |n: i16| Some(scroll.saturating_add_signed(n).min(500));
+        match action {
+            Action::Up => self.help = by(-1),
+            Action::Down => self.help = by(1),
+            Action::PageUp => self.help = by(-10),
+            Action::PageDown => self.help = by(10),
+            Action::First => self.help = Some(0),
+            Action::Wheel(_, notches) => self.help = by(notches),
+            Action::Redraw => self.effects.push(Effect::Redraw),
+            Action::Suspend => self.effects.push(Effect::Suspend),
+            Action::Quit => self.quit(),
+            _ => self.help = None,
+        }
+    }
+
+    fn quit(&mut self) {
+        self.effects.push(Effect::Send(Command::Quit));
+        self.effects.push(Effect::Quit);
+    }
+
+    fn export(&mut self, what: ExportWhat) {
+        self.tell("drawing the picture …", false);
+        let snapshot = Arc::clone(&self.snapshot);
+        self.effects.push(Effect::Export(ExportRequest {
+            what,
+            depth: self.view,
+            snapshot,
+            cursor: self.cursor,
+        }));
+    }
+
+    /// Shows how an export went.
+    pub fn exported(&mut self, result: Result<PathBuf, String>) {
+        match result {
+            Ok(path) => self.tell(format!("saved {}", path.display()), false),
+            Err(problem) => self.tell(format!("not exported: {problem}"), true),
+        }
+    }
+
+    fn command_engine(&mut self, command: Command) {
+        match (self.snapshot.run, command) {
+            (RunState::Static, _) => self.tell("both runs are traces: there is no engine to step", false),
+            (RunState::Finished, Command::Step | Command::Run) => {
+                self.tell("everything asked for has been computed", false);
+            }
+            _ => self.effects.push(Effect::Send(command)),
+        }
+    }
+
+    fn cycle_pane(&mut self, by: usize) {
+        let count = PaneKind::ALL.len();
+        let mut next = (self.pane.index() + by) % count;
+        if PaneKind::ALL[next] == PaneKind::Elements && self.view != View::Tensor {
+            next = (next + by) % count;
+        }
+        self.pane = PaneKind::ALL[next];
+    }
+
+    fn move_position(&mut self, by: isize) {
+        let Some(here) = self.axis.iter().position(|s| s.position == self.cursor.position) else { return };
+        let to = here.saturating_add_signed(by).min(self.axis.len() - 1);
+        self.go_along(self.axis[to].position);
+    }
+
+    fn jump_along(&mut self, position: Option<u32>) {
+        if let Some(position) = position {
+            self.history.jump(self.cursor);
+            self.go_along(position);
+        }
+    }
+
+    /// Along the row: in the overview to what stands out there in this layer.
+    fn go_along(&mut self, position: u32) {
+        let row = Row::of(self.cursor.checkpoint);
+        let checkpoint = match self.view {
+            View::Overview => self.representative(row, position),
+            _ => None,
+        };
+        self.go(position, checkpoint.unwrap_or(self.cursor.checkpoint));
+    }
+
+    fn move_row_or_scroll(&mut self, up: isize) {
+        if self.pane.scrolls() { self.scroll_pane(self.pane, -up) } else { self.move_row(up) }
+    }
+
+    fn scroll_pane(&mut self, pane: PaneKind, down: isize) {
+        let scroll = &mut self.scroll[pane.index()];
+        *scroll = scroll.saturating_add_signed(down.clamp(-500, 500) as i16).min(2000);
+    }
+
+    fn move_row(&mut self, up: isize) {
+        let position = self.cursor.position;
+        if self.view == View::Overview {
+            let rows = self.rows.overview();
+            let Some(here) = rows.iter().position(|r| r.contains(self.cursor.checkpoint)) else { return };
+            let row = rows[here.saturating_add_signed(up).min(rows.len() - 1)];
+            if let Some(checkpoint) = self.representative(row, position) {
+                self.go(position, checkpoint);
+            }
+        } else {
+            let rows = self.rows.checkpoints();
+            let Ok(here) = rows.binary_search(&self.cursor.checkpoint) else { return };
+            let checkpoint = rows[here.saturating_add_signed(up).min(rows.len() - 1)];
+            self.go(position, checkpoint);
+        }
+    }
+
+    /// The checkpoint that stands for a row of the overview: where an error enters, else the worst
+    /// beyond noise, else what the layer hands on.
+    fn representative(&self, row: Row, position: u32) -> Option<Checkpoint> {
+        let members = self.rows.members(row);
+        let column = self.marks(position).map(|m| &m.column);
+        let worst = column.and_then(|column| {
+            let marks = members.iter().filter_map(|&c| Some((c, Mark::of(&column.cell(c)?.state))));
+            marks
+                .filter(|(_, mark)| mark.is_beyond())
+                .max_by_key(|&(c, mark)| (mark.origin, mark.shade, Reverse(c)))
+                .map(|(c, _)| c)
+        });
+        let handed_on = || members.iter().copied().find(|c| c.site() == Site::LOut);
+        worst.or_else(handed_on).or_else(|| members.last().copied())
+    }
+
+    fn go(&mut self, position: u32, checkpoint: Checkpoint) {
+        self.leads = false;
+        self.following = false;
+        (self.cursor.position, self.cursor.checkpoint) = (position, checkpoint);
+        if self.axis.is_empty() {
+            return;
+        }
+        self.clamp();
+    }
+
+    fn jump(&mut self, (position, checkpoint): (u32, Checkpoint)) {
+        self.history.jump(self.cursor);
+        self.go(position, checkpoint);
+    }
+
+    fn first_divergence(&mut self) {
+        let place = match &*self.snapshot.verdict {
+            Verdict::Diverged { first, .. } => {
+                self.cursor.channel = first.metrics.max_at;
+                Some((first.position, first.checkpoint))
+            }
+            _ => divergences(&self.snapshot.columns).first().copied(),
+        };
+        match place {
+            Some(place) => self.jump(place),
+            None => self.tell("no divergence so far", false),
+        }
+    }
+
+    fn seek(&mut self, forward: bool) {
+        let all = divergences(&self.snapshot.columns);
+        let here = (self.cursor.position, self.cursor.checkpoint);
+        let found = if forward {
+            all.iter().find(|&&place| place > here)
+        } else {
+            all.iter().rev().find(|&&place| place < here)
+        };
+        match found {
+            Some(&place) => self.jump(place),
+            None if all.is_empty() => self.tell("no divergence so far", false),
+            None if forward => self.tell("no divergence after this one", false),
+            None => self.tell("no divergence before this one", false),
+        }
+    }
+
+    fn travel(&mut self, way: fn(&mut History, Cursor) -> Option<Cursor>, otherwise: &str) {
+        match way(&mut self.history, self.cursor) {
+            Some(to) => {
+                self.go(to.position, to.checkpoint);
+                self.cursor.channel = to.channel;
+            }
+            None => self.tell(otherwise, false),
+        }
+    }
+
+    fn drill(&mut self) {
+        self.view = match self.view {
+            View::Overview if self.cursor.checkpoint.layer_index().is_some() => View::Layer,
+            _ => View::Tensor,
+        };
+        if self.view == View::Tensor && self.pane == PaneKind::Map {
+            self.pane = PaneKind::SideBySide;
+        }
+    }
+
+    fn leave(&mut self) {
+        self.view = match self.view {
+            View::Tensor if self.cursor.checkpoint.layer_index().is_some() => View::Layer,
+            _ => View::Overview,
+        };
+        if matches!(self.pane, PaneKind::Elements | PaneKind::SideBySide) {
+            self.pane = PaneKind::Map;
+        }
+    }
+}
