@@ -10,6 +10,7 @@ mod concentration;
 mod gain;
 mod norm_weight;
 mod offset;
+mod precision;
 mod scale;
 
 use std::collections::BTreeMap;
@@ -147,8 +148,14 @@ pub trait Test: Sync {
 }
 
 /// Every kind.
-pub static TESTS: &[&dyn Test] =
-    &[&concentration::Concentration, &norm_weight::NormWeight, &scale::Scale, &offset::Offset, &gain::Gain];
+pub static TESTS: &[&dyn Test] = &[
+    &concentration::Concentration,
+    &norm_weight::NormWeight,
+    &scale::Scale,
+    &offset::Offset,
+    &gain::Gain,
+    &precision::Precision,
+];
 
 /// The first node, in order of execution, at which an error enters; the strongest evidence for it.
 pub fn first_entry(context: &Context<'_>) -> Option<Entry> {
