@@ -14,7 +14,7 @@ use crate::model::{Checkpoint, Site};
 /// from those by less than this.
 pub const MARGIN: f32 = 2.0;
 /// A pair that is noisier than the table throughout, with no operation standing out, is taken for
-/// what it is up to this relative error: a few outlier channels in the norms raise the noise of
+/// what it is up to this relative error of a checkpoint over all positions: a few outlier channels in the norms raise the noise of
 /// four-bit types tenfold, to 0.54 at the logits. Beyond this the runs have nothing in common worth
 /// the name of noise.
 pub fn ceiling(class: Class) -> f32 {
@@ -22,8 +22,8 @@ pub fn ceiling(class: Class) -> f32 {
         Class::Exact => 1e-3,
         Class::KvF16 => 0.1,
         Class::Half => 0.25,
-        // Deep models with outlier channels drift until the runs are unrelated (1.0 to 1.3 seen, random
-        // weights); that products are too coarse throughout is found by itself.
+        // Deep models with outlier channels drift until the runs are unrelated (errors of 1.1 to 1.2
+        // seen with random weights); that products are too coarse throughout is found by itself.
         Class::Q8 | Class::Q4 => 1.35,
     }
 }
@@ -253,7 +253,6 @@ pub fn evaluate<'a>(
         (stat.log_excess, stat.excess_n, stat.expected) = (None, 0, 0.0);
     }
     let mut unscaled: BTreeMap<Checkpoint, f32> = BTreeMap::new();
-    let mut largest = 0.0_f64;
     let mut cell_entry: Option<Checkpoint> = None;
     for figures in columns.clone() {
         rules.remember(figures);
@@ -262,7 +261,6 @@ pub fn evaluate<'a>(
             if excess.is_entry() {
                 cell_entry = Some(cell_entry.map_or(*checkpoint, |c| c.min(*checkpoint)));
             }
-            largest = worse(largest, measured.error.into());
             let own = rules.unscaled(*checkpoint, measured);
             let worst = unscaled.entry(*checkpoint).or_insert(0.0);
             *worst = worse((*worst).into(), own.into()) as f32;
@@ -296,6 +294,7 @@ pub fn evaluate<'a>(
     };
     // What lies before the origin shows how noisy the pair is; without one, everything does, unless
     // the error is larger than noise can be.
+    let largest = stats.values().map(NodeStats::error).fold(0.0, f64::max);
     let before = unscaled.iter().filter(|(c, _)| origin.is_none_or(|o| **c < o)).map(|(_, &x)| x);
     let noisiest = before.fold(1.0, |a, b| worse(a, b.into())) as f32;
     let smooth = origin.is_some() || largest <= f64::from(ceiling(rules.noise.class()));
