@@ -172,6 +172,13 @@ impl Comparison {
             Some(Alignment::Fork { position }) => {
                 out.push(format!("the runs sampled different tokens at position {position}; what comes from there on is not compared"));
             }
+            // Garbage is a fact of one run, whatever the other one is.
+            Some(Alignment::Different { .. }) => {
+                if let Some(Verdict::Instrument { evidence, .. }) = judge::instrument(self.reader.tallies()) {
+                    out.push(evidence);
+                }
+                return out;
+            }
             _ => {}
         }
         if let Some(rules) = &self.rules {

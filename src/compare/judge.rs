@@ -59,7 +59,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     Verdict::WithinNoise { worst, coverage }
 }
 
-fn instrument(sides: &[Tally; 2]) -> Option<Verdict> {
+pub(super) fn instrument(sides: &[Tally; 2]) -> Option<Verdict> {
     for (side, tally) in ["reference", "candidate"].into_iter().zip(sides) {
         let convincing = tally.found.iter().filter(|((_, site), (count, _, finding))| {
             let rows = tally.rows.get(site).copied().unwrap_or(0);

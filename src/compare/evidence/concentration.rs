@@ -100,8 +100,3 @@ impl Test for Concentration {
         })
     }
 }
-
-/// Error of the worst channel over that of the median one.
-pub(super) fn ratio(stats: &NodeStats) -> Option<f64> {
-    peak(stats).map(|p| p.ratio)
-}

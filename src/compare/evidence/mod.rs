@@ -157,11 +157,6 @@ pub static TESTS: &[&dyn Test] = &[
     &precision::Precision,
 ];
 
-/// The first node, in order of execution, at which an error enters; the strongest evidence for it.
-pub fn first_entry(context: &Context<'_>) -> Option<Entry> {
-    entries(context).next()
-}
-
 /// Every node with evidence, in order of execution; what is merely passed on is left out.
 pub fn entries<'a>(context: &'a Context<'a>) -> impl Iterator<Item = Entry> + 'a {
     context.nodes.iter().filter_map(move |(&checkpoint, stats)| {
@@ -170,15 +165,4 @@ pub fn entries<'a>(context: &'a Context<'a>) -> impl Iterator<Item = Entry> + 'a
             .filter_map(|test| test.check(checkpoint, stats, context))
             .max_by(|a, b| a.strength.total_cmp(&b.strength))
     })
-}
-
-/// The figures that the tests look at, for people who tune them.
-pub fn describe(checkpoint: Checkpoint, stats: &NodeStats) -> String {
-    let _ = checkpoint;
-    format!(
-        "gain {:.2} concentration {:.1} constancy {:.2}",
-        stats.log_excess.unwrap_or(f64::NAN),
-        concentration::ratio(stats).unwrap_or(f64::NAN),
-        offset::constancy(stats).unwrap_or(f64::NAN) / f64::from(stats.n.max(1)),
-    )
 }

@@ -9,7 +9,7 @@ pub(super) struct Offset;
 const FEWEST: u32 = 4;
 
 /// n·‖mean difference‖² / mean ‖difference‖²: 1 for independent errors, n for a constant.
-pub(super) fn constancy(stats: &NodeStats) -> Option<f64> {
+fn constancy(stats: &NodeStats) -> Option<f64> {
     let squares: f64 = stats.channel_dd.iter().map(|&x| f64::from(x)).sum();
     let sums: f64 = stats.channel_d.iter().map(|&x| f64::from(x).powi(2)).sum();
     (squares > 0.0).then(|| sums / squares)
