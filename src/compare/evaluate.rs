@@ -99,8 +99,10 @@ pub struct Summary {
 
 impl Rules {
     /// Error over floor and margin; what a severity is before the pair's own scale is taken off.
-    pub fn unscaled(&self, checkpoint: Checkpoint, figures: &Measured) -> f32 {
-        let floor = self.noise.floor(checkpoint, self.lineage.layers()).hypot(figures.record);
+    pub fn unscaled(&self, column: &Figures, checkpoint: Checkpoint, figures: &Measured) -> f32 {
+        let floor =
+            self.noise.floor(checkpoint, self.lineage.layers()) * self.cancelled(column, checkpoint, figures);
+        let floor = floor.hypot(figures.record);
         figures.error / (MARGIN * floor)
     }
 
@@ -115,7 +117,8 @@ impl Rules {
             head_dim: self.head_dim,
         };
         let expectation = expect.of(checkpoint, figures.norm.into());
-        let expected = expectation.error.hypot(figures.record.into());
+        let cancelled = f64::from(self.cancelled(column, checkpoint, figures));
+        let expected = (expectation.error * cancelled).hypot(figures.record.into());
         Excess {
             ratio: f64::from(figures.error) / expected,
             limit: entry_limit(self.lineage.kind(checkpoint)),
@@ -123,6 +126,22 @@ impl Rules {
             worst_input: expectation.worst_input,
             isolated: expectation.isolated,
         }
+    }
+
+    /// How many times smaller the scores are than those of unrelated queries and keys of the same
+    /// length, at least 1: scores of a few heads and positions may nearly cancel, their errors do not.
+    /// A score of unrelated vectors is |q|·|k|/√n for n values of a head; summed over heads and
+    /// positions, that is |Q|·|K|·√(scores · n / (values of Q · values of K)).
+    fn cancelled(&self, column: &Figures, checkpoint: Checkpoint, figures: &Measured) -> f32 {
+        if self.lineage.kind(checkpoint) != Kind::Scores {
+            return 1.0;
+        }
+        let inputs = self.lineage.parents(checkpoint);
+        let known = |i: usize| inputs.get(i).and_then(|input| column.get(input.checkpoint));
+        let (Some(q), Some(k), Some(head_dim)) = (known(0), known(1), self.head_dim) else { return 1.0 };
+        let share = figures.width as f32 * head_dim as f32 / (q.width as f32 * k.width as f32);
+        let usual = q.norm * k.norm * share.sqrt();
+        if usual > figures.norm && figures.norm > 0.0 { usual / figures.norm } else { 1.0 }
     }
 
     /// Notes the errors that later positions' attention inherits.
@@ -142,7 +161,7 @@ impl Rules {
         for cell in &mut column.cells {
             let CellState::Compared { severity, origin, .. } = &mut cell.state else { continue };
             let Some(measured) = figures.get(cell.checkpoint) else { continue };
-            let unscaled = self.unscaled(cell.checkpoint, &measured);
+            let unscaled = self.unscaled(figures, cell.checkpoint, &measured);
             let excess = self.excess(figures, cell.checkpoint, &measured);
             let mut value = if unscaled.is_nan() { f32::INFINITY } else { unscaled / self.scale };
             *origin = excess.is_entry();
@@ -261,7 +280,7 @@ pub fn evaluate<'a>(
             if excess.is_entry() {
                 cell_entry = Some(cell_entry.map_or(*checkpoint, |c| c.min(*checkpoint)));
             }
-            let own = rules.unscaled(*checkpoint, measured);
+            let own = rules.unscaled(figures, *checkpoint, measured);
             let worst = unscaled.entry(*checkpoint).or_insert(0.0);
             *worst = worse((*worst).into(), own.into()) as f32;
             let Some(stat) = stats.get_mut(checkpoint) else { continue };

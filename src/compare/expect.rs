@@ -19,6 +19,8 @@ pub struct Measured {
     pub error: f32,
     /// √Σa² of the reference.
     pub norm: f32,
+    /// Values of the reference.
+    pub width: u32,
     /// Largest |a−b|.
     pub peak: f32,
     /// Relative error that rounding this row as a product's input makes; 0 where it is not rounded.

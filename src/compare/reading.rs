@@ -279,6 +279,7 @@ fn measured(
     Measured {
         error: error as f32,
         norm: norm as f32,
+        width: values[0].values.len() as u32,
         peak: if sums.unmatched > 0 { f32::INFINITY } else { sums.max_abs as f32 },
         rounding: if feeds_a_product(checkpoint, rules) {
             rules.noise.activations().relative_error(&values[0].values)

@@ -66,13 +66,12 @@ pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
 impl Test for Concentration {
     fn check(&self, checkpoint: Checkpoint, stats: &NodeStats, context: &Context<'_>) -> Option<Entry> {
         // Other operations have no row of weights to be wrong in, and tests of their own.
-        if !matches!(context.lineage.kind(checkpoint), Kind::Product | Kind::Mix | Kind::Lookup) {
+        // A mixture repeats the first position's values in all that follow, and their errors with them.
+        if !matches!(context.lineage.kind(checkpoint), Kind::Product | Kind::Lookup) {
             return None;
         }
         let own = peak(stats)?;
-        // A mixture of values has the heads' concentrations (4.7 seen).
-        let doubt = if context.lineage.kind(checkpoint) == Kind::Mix { 1.5 } else { 1.0 };
-        let limit = doubt * threshold(stats.n);
+        let limit = threshold(stats.n);
         // Where two runs are nearly bit-equal a single tie of f16 stands out: more than rounding it must be.
         let rounding = (BEYOND_ROUNDING * stats.expected).max(1e-5);
         if own.ratio < limit || own.error < rounding {
