@@ -3,69 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Verdict;
 use super::align::{self, Alignment, Tokens};
+use super::column::{Column, Detail, Figures, Presence};
 use super::correlate::Fingerprints;
-use super::evaluate::{Figures, Rules, Summary, evaluate};
+use super::evaluate::{Rules, evaluate};
 use super::evidence::NodeStats;
 use super::judge::{self, Case};
 use super::lineage::Lineage;
 use super::noise::Noise;
 use super::reading::{Reader, Reading};
-use super::{CellResult, CellState, LogitMetrics, Verdict};
-use crate::garbage::Finding;
 use crate::model::{Checkpoint, Site};
 use crate::trace::{Header, Store};
-
-/// Everything known about one position.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Column {
-    /// The reference's position.
-    pub position: u32,
-    /// Cells in order of execution.
-    pub cells: Vec<CellResult>,
-    /// Metrics of the logits, where both have them in full.
-    pub logits: Option<LogitMetrics>,
-    /// Garbage found in the reference's values.
-    pub garbage_reference: Vec<Finding>,
-    /// Garbage found in the candidate's values.
-    pub garbage_candidate: Vec<Finding>,
-    /// Whether both sides say that they are done with this position.
-    pub complete: bool,
-}
-
-impl Column {
-    /// The cell of `checkpoint`.
-    pub fn cell(&self, checkpoint: Checkpoint) -> Option<&CellResult> {
-        self.cells.binary_search_by_key(&checkpoint, |c| c.checkpoint).ok().map(|i| &self.cells[i])
-    }
-}
-
-/// What is kept of a column beside what is shown.
-#[derive(Debug, Default)]
-pub(super) struct Detail {
-    /// Figures of the compared cells.
-    pub figures: Figures,
-    /// What the column says under the current rules.
-    pub summary: Summary,
-    /// Lines of the records behind each cell: reference, candidate.
-    pub lines: BTreeMap<Checkpoint, [u64; 2]>,
-    /// Whether each side has the position and is done with it.
-    pub sides: [Presence; 2],
-}
-
-/// What a side has of a position.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Presence {
-    /// Nothing, and more may come.
-    #[default]
-    Pending,
-    /// Nothing, and nothing will come.
-    Absent,
-    /// Something, and more may come.
-    Begun,
-    /// Everything.
-    Complete,
-}
 
 /// An incremental comparison of two stores.
 #[derive(Debug, Default)]
@@ -357,9 +306,4 @@ impl Comparison {
 
 fn settled(detail: &Detail) -> bool {
     detail.sides.iter().all(|s| matches!(s, Presence::Complete | Presence::Absent))
-}
-
-/// Whether a cell was compared.
-pub(super) fn is_compared(cell: &CellResult) -> bool {
-    matches!(cell.state, CellState::Compared { .. })
 }

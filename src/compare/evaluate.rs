@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::column::{Column, Figures, Summary};
 use super::evidence::{Context, Entry, NodeStats, entries};
 use super::expect::{Expect, Measured};
 use super::lineage::{Kind, Lineage};
 use super::metrics::worse;
 use super::noise::{Class, Noise};
-use super::{CellState, Column, Divergence, Severity};
+use super::{CellState, Divergence, Severity};
 use crate::model::{Checkpoint, Site};
 
 /// The table's floors are 99th percentiles of measured pairs; other models, prompts and machines differ
@@ -45,22 +46,6 @@ pub fn entry_limit(kind: Kind) -> f64 {
     }
 }
 
-/// One position with the figures behind its cells.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// The position.
-    pub position: u32,
-    /// By checkpoint, in order of execution; compared cells only.
-    pub measured: Vec<(Checkpoint, Measured)>,
-}
-
-impl Figures {
-    /// The figures of one cell.
-    pub fn get(&self, checkpoint: Checkpoint) -> Option<Measured> {
-        self.measured.binary_search_by_key(&checkpoint, |m| m.0).ok().map(|i| self.measured[i].1)
-    }
-}
-
 /// What holds for all columns of a pair.
 #[derive(Debug)]
 pub struct Rules {
@@ -78,23 +63,6 @@ pub struct Rules {
     pub entry_shows: bool,
     /// Largest error of keys and values over the positions seen.
     pub history: HashMap<Checkpoint, f32>,
-}
-
-/// What one column says.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Summary {
-    /// Cells compared.
-    pub cells: u32,
-    /// Cells beyond noise.
-    pub beyond: u32,
-    /// First cell at which an error enters.
-    pub origin: Option<Checkpoint>,
-    /// First cell beyond noise.
-    pub first_beyond: Option<Checkpoint>,
-    /// The worst cell.
-    pub worst: Option<(Checkpoint, Severity)>,
-    /// The largest error over the table's floor and margin, before scaling.
-    pub unscaled: f32,
 }
 
 impl Rules {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::align::Alignment;
-use super::comparison::{Detail, Presence};
+use super::column::{Detail, Presence};
 use super::evaluate::Rules;
 use super::reading::Tally;
 use super::verdict::Coverage;

@@ -3,6 +3,7 @@
 
 pub mod align;
 pub mod cell;
+pub mod column;
 pub mod comparison;
 pub mod correlate;
 pub mod evaluate;
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 pub mod verdict;
 
 pub use cell::{CellMetrics, CellResult, CellState, Severity};
-pub use comparison::{Column, Comparison};
+pub use column::Column;
+pub use comparison::Comparison;
 pub use logits::{LogitMetrics, TopEntry, TopK, logit_metrics, top_k};
 pub use verdict::{Divergence, Verdict};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::align::Tokens;
 use super::cell::{cell_sums, is_per_position};
-use super::comparison::{Detail, Presence, is_compared};
+use super::column::{Detail, Presence, is_compared};
 use super::correlate::Fingerprints;
 use super::evaluate::Rules;
 use super::evidence::NodeStats;

@@ -13,7 +13,7 @@ pub struct Profile {
     pub denormal: u32,
     /// ±65504, the largest f16.
     pub saturated: u32,
-    /// Finite and at least [`HUGE`] in size.
+    /// Finite and at least 1e9 in size.
     pub huge: u32,
     /// Bits that may be a fill pattern: both halves alike and not zero, 0xDEADBEEF, 0xBAADF00D.
     pub pattern: u32,
