@@ -216,6 +216,8 @@ fn keys_do_what_the_footer_says_and_quitting_restores_the_terminal() {
     session.wait_for("saved picture.png");
     session.master.resize(PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 }).expect("resize");
     session.parser.lock().expect("the parser").screen_mut().set_size(24, 80);
+    // A key that arrives together with the signal of the new size is held back by crossterm until the next one.
+    session.wait("24 rows", |s| s.rows(0, 80).nth(23).is_some_and(|row| row.contains("saved picture.png")));
     session.keys("\x1b");
     session.wait_for("layer 5: checkpoint × position");
     session.keys("\x1b");
