@@ -86,8 +86,8 @@ sites! {
     Kcur, Layer, "Kcur", [], "key, projected and biased, before RoPE", [Here(KcurMm)];
     KcurNormed, Layer, "Kcur_normed", [], "key after its per-head norm, before RoPE (qwen3)", [Here(Kcur)];
     KcurRope, Layer, "Kcur_rope", [], "key after RoPE", [Here(KcurNormed)];
-    Kq, Layer, "kq", [], "attention scores before scale and mask: [positions, 1, heads]", [Here(QcurScaled), History(KcurRope)];
-    KqSoftMax, Layer, "kq_soft_max", [], "attention probabilities: [positions, 1, heads]", [Here(Kq)];
+    Kq, Layer, "kq", [], "attention scores before scale and mask: [positions, heads]", [Here(QcurScaled), History(KcurRope)];
+    KqSoftMax, Layer, "kq_soft_max", [], "attention probabilities: [positions, heads]", [Here(Kq)];
     KqvOut, Layer, "kqv_out", [], "attention output, heads joined, before the output projection", [Here(KqSoftMax), History(Vcur)];
     AttnOut, Layer, "attn_out", [], "output projection of attention, bias included, residual not", [Here(KqvOut)];
     AttnPostNorm, Layer, "attn_post_norm", [], "norm after attention, before the residual (gemma)", [Here(AttnOut)];
