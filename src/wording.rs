@@ -72,6 +72,22 @@ pub fn times(severity: Severity) -> String {
     }
 }
 
+/// A share of 0 to 1: `62.0 %`, `<0.1 %`, `100 %`.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if !percent.is_finite() {
+        figure(percent)
+    } else if percent > 0.0 && percent < 0.05 {
+        "<0.1 %".to_owned()
+    } else if percent > 99.95 && percent < 100.0 {
+        ">99.9 %".to_owned()
+    } else if percent == 0.0 || percent == 100.0 {
+        format!("{percent:.0} %")
+    } else {
+        format!("{percent:.1} %")
+    }
+}
+
 /// A probability: `.62`, `1.0`, `<.001`.
 pub fn probability(p: f32) -> String {
     if p.is_nan() {
@@ -289,6 +305,11 @@ mod tests {
         assert_eq!(probability(0.62), ".620");
         assert_eq!(probability(1e-9), "<.001");
         assert_eq!(probability(1.0), "1.00");
+        for (share, text) in
+            [(0.0, "0 %"), (0.624, "62.4 %"), (1e-9, "<0.1 %"), (1.0, "100 %"), (0.9999, ">99.9 %")]
+        {
+            assert_eq!(percent(share), text);
+        }
         assert_eq!(cosine(0.984), "0.9840");
         assert_eq!(cosine(1.0 - 2e-9), "1-2.0e-9");
     }

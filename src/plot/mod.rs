@@ -20,6 +20,7 @@ mod views;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use csv::field as csv_field;
 pub use output::Format;
 pub use style::Style;
 pub use views::{VIEWS, View, ViewInfo};

@@ -1,0 +1,81 @@
+//! Reports of a finished comparison: a [`Document`](super::document::Document), and two formats of
+//! their own for programs. Adding one means a file and a line in [`FORMATS`].
+
+mod cells;
+mod json;
+mod notes;
+mod page;
+mod rows;
+
+use std::io::{self, Write};
+
+pub use page::document;
+
+use super::document;
+use crate::compare::Comparison;
+use crate::trace::Store;
+
+/// What a report is about.
+pub struct Report<'a> {
+    /// The trusted run.
+    pub reference: &'a Store,
+    /// The run under test.
+    pub candidate: &'a Store,
+    /// Their comparison, concluded.
+    pub comparison: &'a Comparison,
+}
+
+/// One way to write a report.
+pub trait Format: Sync {
+    /// As `--format` takes it.
+    fn id(&self) -> &'static str;
+    /// Writes the report. Colours are written always; `out` strips what its reader cannot show.
+    fn write(&self, report: &Report<'_>, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// A format of documents, which knows nothing of comparisons.
+struct Page {
+    id: &'static str,
+    format: &'static str,
+}
+
+impl Format for Page {
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn write(&self, report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let format = document::format(self.format)
+            .ok_or_else(|| io::Error::other(format!("documents have no format `{}`", self.format)))?;
+        format.write(&document(report), out)
+    }
+}
+
+/// Every format; the first is the default.
+pub static FORMATS: &[&dyn Format] = &[
+    &Page { id: "table", format: "text" },
+    &cells::Csv,
+    &json::Json,
+    &Page { id: "markdown", format: "markdown" },
+    &Page { id: "html", format: "html" },
+];
+
+/// The format called `id`.
+pub fn format(id: &str) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|f| f.id() == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_has_a_format_of_documents() {
+        for id in ["table", "markdown", "html"] {
+            assert!(format(id).is_some(), "{id}");
+        }
+        for page in ["text", "markdown", "html"] {
+            assert!(document::format(page).is_some(), "{page}");
+        }
+    }
+}
