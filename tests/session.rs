@@ -26,6 +26,7 @@ fn config(reference: Source, candidate: Source) -> Config {
         candidate,
         tokens: Tokens::FromTrace,
         generate: 0,
+        context: None,
         capture: CaptureSet::All,
         cpu: CpuOptions::default(),
         fault: None,

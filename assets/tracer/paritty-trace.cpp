@@ -510,6 +510,7 @@ const char * USAGE =
     "  --threads N       threads that compute (half of the cores)\n"
     "  --flash-attn on|off   fuse attention; its scores are then not recorded (off)\n"
     "  --kv TYPE         type of the key and value cache: f32, f16, bf16, q8_0, ... (f16)\n"
+    "  --ctx N           positions to open the run for, if more than are computed (long RoPE factors depend on it)\n"
     "  --batch-prefill   compute the prompt in batches of --ubatch N tokens (512)\n"
     "  --gpu-layers N    layers on the GPU (0)\n"
     "  --no-repack       keep weights as they lie in the file\n"
@@ -527,6 +528,7 @@ struct Options {
     std::optional<std::string>              prompt;
     std::optional<std::vector<llama_token>> tokens;
     std::optional<size_t>                   values;
+    uint32_t ctx = 0;
     int   n = 0, threads = 0, ubatch = 512, gpu_layers = 0, top_k = 40;
     float temperature = 0.0f, top_p = 0.95f;
     unsigned seed = 1;
@@ -582,6 +584,7 @@ Options parse(int argc, char ** argv) {
         else if (arg == "--kv") o.kv = value();
         else if (arg == "--batch-prefill") o.batch_prefill = true;
         else if (arg == "--ubatch") o.ubatch = number<int>(value(), arg, 1);
+        else if (arg == "--ctx") o.ctx = (uint32_t) number<int>(value(), arg, 1);
         else if (arg == "--gpu-layers") o.gpu_layers = number<int>(value(), arg, -1);
         else if (arg == "--no-repack") o.repack = false;
         else if (arg == "--temperature") o.temperature = number<float>(value(), arg, 0.0f);
@@ -693,7 +696,7 @@ std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string &
     return tokens;
 }
 
-std::string header(const Options & o, const llama_model * model, const Weights & weights, size_t n_prompt, const std::string & sidecar) {
+std::string header(const Options & o, const llama_model * model, uint32_t n_ctx, const Weights & weights, size_t n_prompt, const std::string & sidecar) {
     const size_t slash = o.model.find_last_of("/\\"), from = slash == std::string::npos ? 0 : slash + 1, dot = o.model.rfind('.');
     const std::string stem = o.model.substr(from, dot != std::string::npos && dot > from ? dot - from : std::string::npos);
     struct stat file{};
@@ -726,7 +729,8 @@ std::string header(const Options & o, const llama_model * model, const Weights &
         ",\"n_vocab\":" + std::to_string(llama_vocab_n_tokens(llama_model_get_vocab(model))) + ",\"size\":" + std::to_string(file.st_size);
     if (!weights.main_type().empty()) line += ",\"weights\":" + quoted(weights.main_type());
     line += "},\"settings\":{\"build\":" + quoted(build) + ",\"threads\":" + std::to_string(o.threads) + ",\"flash_attn\":" +
-            (o.flash_attn ? "true" : "false") + ",\"kv\":" + quoted(o.kv) + ",\"arithmetic\":\"llama.cpp\"";
+            (o.flash_attn ? "true" : "false") + ",\"kv\":" + quoted(o.kv) +
+            ",\"n_ctx\":" + std::to_string(n_ctx) + ",\"arithmetic\":\"llama.cpp\"";
     for (const auto & [key, value] : other) line += "," + quoted(key) + ":" + value;
     line += "}";
     if (o.prompt) line += ",\"prompt\":" + quoted(*o.prompt);
@@ -790,7 +794,7 @@ void run(const Options & o) {
     Tap tap;
     const int columns = o.batch_prefill ? o.ubatch : 1;
     llama_context_params params = llama_context_default_params();
-    params.n_ctx           = (uint32_t) prompt.size() + o.n;
+    params.n_ctx           = std::max((uint32_t) prompt.size() + o.n, o.ctx);
     params.n_batch         = columns;
     params.n_ubatch        = columns;
     params.n_threads       = o.threads;
@@ -809,7 +813,7 @@ void run(const Options & o) {
     const Sampler sampler = make_sampler(o);
 
     Writer writer(o.output, o.team, o.values);
-    writer.header(header(o, model.get(), weights, prompt.size(), writer.sidecar_name));
+    writer.header(header(o, model.get(), llama_n_ctx(context.get()), weights, prompt.size(), writer.sidecar_name));
     tap.resolver = &resolver;
     tap.capture  = &capture;
     tap.writer   = &writer;

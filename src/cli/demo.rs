@@ -56,6 +56,7 @@ impl DemoArgs {
             candidate: Source::Cpu,
             tokens: Tokens::FromTrace,
             generate: 0,
+            context: None,
             capture: CaptureSet::All,
             cpu: CpuOptions::default(),
             fault,

@@ -34,6 +34,10 @@ pub struct InspectArgs {
     /// Tokens to generate after the prompt, where no trace gives them
     #[arg(short, value_name = "N", default_value_t = 32)]
     n: u32,
+    /// Positions to open engines for, if more than are computed: models with long and short RoPE
+    /// factors choose by it [default: what the trace was made with]
+    #[arg(long, value_name = "N")]
+    ctx: Option<usize>,
     /// What engines capture: all, layers, logits, or a regular expression over checkpoint names
     #[arg(long, value_name = "SET", default_value = "all")]
     checkpoints: CaptureSet,
@@ -67,6 +71,7 @@ impl InspectArgs {
             candidate: self.candidate,
             tokens,
             generate: self.n,
+            context: self.ctx,
             capture: self.checkpoints,
             cpu: CpuOptions { threads: self.threads, kv_f16: self.kv_f16 },
             fault: self.fault,

@@ -59,6 +59,10 @@ pub struct TraceArgs {
     /// Write only the first N values of each record, as text, without a sidecar
     #[arg(long, value_name = "N", env = "ORCH_LOG_VALUES")]
     values: Option<usize>,
+    /// Positions to open the run for, if more than are computed: models with long and short RoPE
+    /// factors choose by it
+    #[arg(long, value_name = "N")]
+    ctx: Option<usize>,
     /// Threads that compute [default: half of the cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -191,6 +195,11 @@ impl TraceArgs {
         Ok((tokens, text))
     }
 
+    /// Positions that the run is opened for.
+    fn context(&self, prompt: usize) -> usize {
+        self.ctx.unwrap_or(0).max(prompt + self.n)
+    }
+
     fn writer(&self, header: &Header) -> anyhow::Result<TraceWriter> {
         let to_stdout = self.output == Path::new("-");
         Ok(match (to_stdout, self.values) {
@@ -213,6 +222,7 @@ impl TraceArgs {
         header.prompt = text;
         header.n_prompt = Some(prompt.len() as u32);
         header.n_total = Some(total as u32);
+        header.settings.n_ctx.get_or_insert(self.context(prompt.len()) as u32);
         if let Some(team) = &self.team {
             header.team.clone_from(team);
         }
@@ -255,11 +265,18 @@ impl TraceArgs {
              --temperature"
         );
         let gguf = Arc::new(Gguf::open(&self.model)?);
-        let mut graph = arch::graph(&gguf)?;
+        let tokenizer = Tokenizer::from_gguf(&gguf);
+        let (prompt, text) = self.prompt(arch::graph(&gguf)?.n_vocab as u32, |text, open| {
+            let options = Options { add_bos: if open { None } else { Some(false) }, parse_special: true };
+            Ok(tokenizer
+                .as_ref()
+                .map_err(|e| anyhow::anyhow!("{e}; give --tokens instead of --prompt"))?
+                .encode(text, options))
+        })?;
+        let mut graph = arch::graph_for(&gguf, arch::Context(Some(self.context(prompt.len()))))?;
         if let Some(fault) = &self.fault {
             fault.apply(&mut graph)?;
         }
-        let n_vocab = graph.n_vocab as u32;
         let kv_f16 = match self.llama.kv {
             Some(KvType::F16) => true,
             None | Some(KvType::F32) => false,
@@ -271,14 +288,6 @@ impl TraceArgs {
         let mut engine = open::open(kind, &gguf, graph, options)?;
         engine.set_capture(self.checkpoints.clone());
         engine.set_fault(self.fault.map(|f| f.to_string()));
-        let tokenizer = Tokenizer::from_gguf(&gguf);
-        let (prompt, text) = self.prompt(n_vocab, |text, open| {
-            let options = Options { add_bos: if open { None } else { Some(false) }, parse_special: true };
-            Ok(tokenizer
-                .as_ref()
-                .map_err(|e| anyhow::anyhow!("{e}; give --tokens instead of --prompt"))?
-                .encode(text, options))
-        })?;
         self.record(&mut OwnRun::new(engine, tokenizer.ok()), &prompt, text, stop)
     }
 
@@ -294,7 +303,7 @@ impl TraceArgs {
         let settings = RunSettings {
             load,
             context: ContextSettings {
-                positions: prompt.len() + self.n,
+                positions: self.context(prompt.len()),
                 columns: if self.batch_prefill { self.ubatch } else { 1 },
                 threads: self.threads.unwrap_or_else(default_threads),
                 flash_attn: self.llama.flash_attn == Switch::On,

@@ -132,6 +132,15 @@ impl Context {
         &self.model
     }
 
+    /// Positions that fit; llama.cpp rounds up what it was asked for.
+    pub fn n_ctx(&self) -> u32 {
+        // SAFETY: the context is alive.
+        #[allow(unsafe_code)]
+        unsafe {
+            sys::llama_n_ctx(self.raw())
+        }
+    }
+
     /// Positions computed so far.
     pub fn position(&self) -> usize {
         self.position

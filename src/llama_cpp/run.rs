@@ -145,6 +145,7 @@ impl Run for LlamaRun {
                 threads: Some(self.settings.context.threads as u32),
                 flash_attn: Some(self.settings.context.flash_attn),
                 kv: Some(self.settings.context.kv.name().into()),
+                n_ctx: Some(self.context.n_ctx()),
                 arithmetic: Some("llama.cpp".into()),
                 fault: None,
                 other: self.other_settings(),

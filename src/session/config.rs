@@ -36,6 +36,9 @@ pub struct Config {
     pub tokens: Tokens,
     /// Tokens generated after the prompt, where an engine generates.
     pub generate: u32,
+    /// Positions to open engines for; `None`: what a trace says its run was opened for, or as many as
+    /// are computed.
+    pub context: Option<usize>,
     /// What our engines capture.
     pub capture: CaptureSet,
     /// How our engines compute.

@@ -16,7 +16,7 @@ use crate::compare::{CellState, Comparison, logits};
 use crate::engine::open::Kind;
 use crate::gguf::Gguf;
 use crate::model::{Checkpoint, arch};
-use crate::trace::{Store, Tensor};
+use crate::trace::{Header, Store, Tensor};
 
 /// Text read from one trace before commands are looked at again: about 10 ms of work.
 const BUDGET: u64 = 4 << 20;
@@ -69,6 +69,13 @@ impl Drop for Session {
     }
 }
 
+/// Positions that engines are to be opened for, where somebody says so: the user, or a trace.
+fn context(config: &Config) -> Option<usize> {
+    let traces = [&config.reference, &config.candidate].into_iter().filter_map(trace_path);
+    let mut headers = traces.filter_map(|path| Header::peek(path));
+    config.context.or_else(|| headers.find_map(|header| header.settings.n_ctx).map(|n| n as usize))
+}
+
 struct State {
     model: String,
     reference: Side,
@@ -88,7 +95,6 @@ struct State {
 impl State {
     fn new(config: &Config, wake: &Arc<Notify>) -> Result<Self, SessionError> {
         let gguf = Arc::new(Gguf::open(&config.model)?);
-        let graph = arch::graph(&gguf)?;
         let words = Words::new(&gguf);
         let folder = tempfile::Builder::new()
             .prefix("paritty-")
@@ -107,6 +113,9 @@ impl State {
                 ));
             }
         };
+        let computed = prompt.len() + config.generate as usize;
+        let context = context(config).or((!prompt.is_empty()).then_some(computed));
+        let graph = arch::graph_for(&gguf, arch::Context(context))?;
         if let Some(bad) = prompt.iter().find(|&&id| id as usize >= graph.n_vocab) {
             return Err(SessionError::Usage(format!(
                 "token {bad} is not in the vocabulary of {}",

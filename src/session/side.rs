@@ -139,6 +139,9 @@ impl Side {
             format!("--checkpoints={}", config.capture),
             format!("--output={}", path.display()),
         ]);
+        if let Some(context) = config.context {
+            arguments.push(format!("--ctx={context}"));
+        }
         if config.cpu.threads > 0 {
             arguments.push(format!("--threads={}", config.cpu.threads));
         }

@@ -1,5 +1,9 @@
 //! The first line of a trace: who computed it, from which model, with which settings.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -68,6 +72,10 @@ pub struct Settings {
     /// Type of the K and V cache: `f16`, `f32` …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv: Option<String>,
+    /// Positions that the run was opened for, where that is known; some models choose their RoPE
+    /// factors by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_ctx: Option<u32>,
     /// How products are computed: `f32`, `f64`, `llama.cpp` …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<String>,
@@ -92,6 +100,15 @@ impl Header {
                 Ok((header, Some(format!("header: {first}; what does not fit is left out"))))
             }
         }
+    }
+
+    /// The header of the trace at `path`, if there is one already.
+    pub fn peek(path: &Path) -> Option<Self> {
+        let mut line = Vec::new();
+        // A pipe can be read only once, and not by this.
+        let file = path.is_file().then(|| File::open(path).ok())??;
+        BufReader::new(file).take(super::limits::MAX_LINE as u64).read_until(b'\n', &mut line).ok()?;
+        Self::from_line(&line).ok().map(|(header, _)| header).filter(|header| header.paritty > 0)
     }
 
     /// Why the sidecar's name cannot be used, if so: it has to be a plain file name, so that a trace

@@ -218,3 +218,21 @@ fn odd_widths() {
         }
     }
 }
+
+/// phi3's file says 4,096 positions were trained first; llama.cpp takes the long RoPE factors in a run
+/// that is opened for more.
+#[test]
+fn long_factors_are_taken_where_llama_cpp_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = make(folder.path(), &Shape::named("tiny-phi3").unwrap(), "F32");
+    let gguf = Arc::new(Gguf::open(&path).unwrap());
+    let runs = [4096, 8192].map(|context| {
+        let theirs = runs::llama_cpp_for(&path, context, &TOKENS);
+        let (error, place) = worst(&runs::ours_for(&gguf, context, &TOKENS), &theirs);
+        // As in `check`: 1.5e-6 is what rounding leaves.
+        assert!(error < 1e-5, "opened for {context}: {error:.1e} at {place}");
+        theirs
+    });
+    let (error, place) = worst(&runs[0], &runs[1]);
+    assert!(error > 1e-3, "the two sets should tell: {error:.1e} at {place}");
+}

@@ -77,6 +77,20 @@ pub fn open_llama_cpp(path: &Path, kv: KvType, positions: usize, capture: Captur
     LlamaRun::new(model, settings, Arc::default()).unwrap()
 }
 
+/// What the real llama.cpp shows of `tokens` when it is opened for `context` positions.
+pub fn llama_cpp_for(path: &Path, context: usize, tokens: &[u32]) -> Cells {
+    drive(&mut open_llama_cpp(path, KvType::F32, context, CaptureSet::All), tokens, None)
+}
+
+/// What our engine shows of `tokens` when it is opened for `context` positions.
+pub fn ours_for(gguf: &Arc<Gguf>, context: usize, tokens: &[u32]) -> Cells {
+    drive(
+        &mut open_graph(gguf, Kind::Cpu, false, arch::Context(Some(context)), CaptureSet::All),
+        tokens,
+        None,
+    )
+}
+
 /// What the real llama.cpp shows of `tokens`.
 pub fn llama_cpp(path: &Path, kv: KvType, tokens: &[u32], trace: Option<&Path>) -> Cells {
     drive(&mut open_llama_cpp(path, kv, tokens.len(), CaptureSet::All), tokens, trace)
@@ -84,7 +98,17 @@ pub fn llama_cpp(path: &Path, kv: KvType, tokens: &[u32], trace: Option<&Path>) 
 
 /// One of our engines.
 pub fn open_ours(gguf: &Arc<Gguf>, kind: Kind, kv_f16: bool, capture: CaptureSet) -> OwnRun {
-    let graph = arch::graph(gguf).unwrap();
+    open_graph(gguf, kind, kv_f16, arch::Context::default(), capture)
+}
+
+fn open_graph(
+    gguf: &Arc<Gguf>,
+    kind: Kind,
+    kv_f16: bool,
+    context: arch::Context,
+    capture: CaptureSet,
+) -> OwnRun {
+    let graph = arch::graph_for(gguf, context).unwrap();
     let mut engine = open::open(kind, gguf, graph, CpuOptions { threads: 1, kv_f16 }).unwrap();
     engine.set_capture(capture);
     OwnRun::new(engine, None)

@@ -1,6 +1,7 @@
 //! What decoder-only transformers share: hyper-parameters, heads, attention, feed-forward blocks.
 //! An architecture picks the parts it is made of.
 
+use super::Context;
 use crate::gguf::Gguf;
 use crate::model::build::{Bias, Builder};
 use crate::model::graph::{Attention, Pairing, Rope};
@@ -37,6 +38,8 @@ pub struct Decoder<'a> {
     pub n_ff: usize,
     /// Longest sequence the model was made for.
     pub n_ctx: usize,
+    /// Positions that the run is opened for.
+    context: Context,
     /// Query heads.
     pub n_head: usize,
     /// Key and value heads.
@@ -51,7 +54,7 @@ pub struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     /// Reads what every decoder has.
-    pub fn new(gguf: &'a Gguf, arch: &'a str) -> Result<Self, ModelError> {
+    pub fn new(gguf: &'a Gguf, arch: &'a str, context: Context) -> Result<Self, ModelError> {
         let keys = Keys::new(gguf, arch);
         let b = Builder::new(gguf);
         let n_embd = keys.count("embedding_length", MAX_WIDTH)?;
@@ -75,6 +78,7 @@ impl<'a> Decoder<'a> {
             n_layer: keys.count("block_count", MAX_LAYERS)?,
             n_ff: keys.count("feed_forward_length", MAX_WIDTH)?,
             n_ctx: keys.count("context_length", MAX_CONTEXT)?,
+            context,
             keys,
             b,
             n_embd,
@@ -136,11 +140,23 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// The frequencies' divisors in `tensor`, if the file has them.
-    pub fn rope_factors(&self, rope: &Rope, tensor: &str) -> Result<Option<String>, ModelError> {
-        if !self.b.has(tensor) {
+    /// The tensor with the frequencies' divisors, if the file has one: those of Llama 3.1 and later,
+    /// or the set for long or for short contexts. A run with the short set ends where they do.
+    pub fn rope_factors(&mut self, rope: &Rope) -> Result<Option<String>, ModelError> {
+        let tensor = if self.b.has("rope_freqs.weight") {
+            "rope_freqs.weight"
+        } else if self.b.has("rope_factors_long.weight") || self.b.has("rope_factors_short.weight") {
+            let original =
+                self.keys.count_or("rope.scaling.original_context_length", self.n_ctx, self.n_ctx)?;
+            if self.context.0.is_some_and(|positions| positions > original) {
+                "rope_factors_long.weight"
+            } else {
+                self.n_ctx = original;
+                "rope_factors_short.weight"
+            }
+        } else {
             return Ok(None);
-        }
+        };
         self.b.expect(tensor, &[rope.n_rot / 2])?;
         Ok(Some(tensor.to_owned()))
     }

@@ -1,5 +1,6 @@
 //! `gemma2`: soft-caps on scores and logits, every second layer sees a window.
 
+use super::Context;
 use super::decoder::Decoder;
 use super::gemma::{self, Variant};
 use crate::gguf::Gguf;
@@ -7,8 +8,8 @@ use crate::model::Graph;
 use crate::model::graph::{Pairing, Rope};
 use crate::model::hparams::ModelError;
 
-pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
-    let d = Decoder::new(gguf, "gemma2")?;
+pub fn build(gguf: &Gguf, context: Context) -> Result<Graph, ModelError> {
+    let d = Decoder::new(gguf, "gemma2", context)?;
     let rope = d.rope(Pairing::Neox)?;
     let window = d.keys.count_or("attention.sliding_window", 4096, usize::MAX)?;
     let variant = Variant {

@@ -1,6 +1,7 @@
 //! `gemma3`: normalised query and key heads, every sixth layer sees everything, with a RoPE base of
 //! its own for the others.
 
+use super::Context;
 use super::decoder::Decoder;
 use super::gemma::{self, Variant};
 use crate::gguf::Gguf;
@@ -8,8 +9,8 @@ use crate::model::Graph;
 use crate::model::graph::{Pairing, Rope};
 use crate::model::hparams::ModelError;
 
-pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
-    let d = Decoder::new(gguf, "gemma3")?;
+pub fn build(gguf: &Gguf, context: Context) -> Result<Graph, ModelError> {
+    let d = Decoder::new(gguf, "gemma3", context)?;
     let rope = d.rope(Pairing::Neox)?;
     let window = gguf.opt_u32(&d.keys.name("attention.sliding_window"))?.filter(|&w| w > 0);
     let every = d.keys.count_or("attention.sliding_window_pattern", 6, usize::MAX).unwrap_or(6);

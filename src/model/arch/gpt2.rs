@@ -1,13 +1,14 @@
 //! `gpt2`: learned positions, LayerNorm with bias, fused query, key and value with bias, GELU.
 
+use super::Context;
 use super::decoder::Decoder;
 use crate::gguf::Gguf;
 use crate::model::build::Bias;
 use crate::model::hparams::ModelError;
 use crate::model::{Checkpoint, Graph, Op, Site};
 
-pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
-    let mut d = Decoder::new(gguf, "gpt2")?;
+pub fn build(gguf: &Gguf, context: Context) -> Result<Graph, ModelError> {
+    let mut d = Decoder::new(gguf, "gpt2", context)?;
     let norm = Op::LayerNorm { eps: d.keys.float("attention.layer_norm_epsilon")? };
     let attention = d.attention();
     // The file must have them: without, a graph would be built that is not this model.

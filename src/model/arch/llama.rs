@@ -1,17 +1,17 @@
 //! `llama`: RMSNorm, grouped-query attention with RoPE (NORM pairing), SwiGLU.
 
+use super::Context;
 use super::decoder::Decoder;
 use crate::gguf::Gguf;
 use crate::model::graph::{Pairing, Rope};
 use crate::model::hparams::ModelError;
 use crate::model::{Checkpoint, Graph, Op, Site};
 
-pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
-    let d = Decoder::new(gguf, "llama")?;
+pub fn build(gguf: &Gguf, context: Context) -> Result<Graph, ModelError> {
+    let mut d = Decoder::new(gguf, "llama", context)?;
     d.refuse_experts()?;
     let mut rope = d.rope(Pairing::Norm)?;
-    // Llama 3.1 and later divide the frequencies by factors of their own.
-    rope.factors = d.rope_factors(&rope, "rope_freqs.weight")?;
+    rope.factors = d.rope_factors(&rope)?;
     layers(d, &rope)
 }
 

@@ -14,12 +14,18 @@ use super::Graph;
 use super::hparams::ModelError;
 use crate::gguf::Gguf;
 
+/// How many positions a run is opened for, where that is known. Like llama.cpp, a model with two
+/// sets of RoPE factors takes the long ones when this is more than it was first trained for,
+/// however few positions are then computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context(pub Option<usize>);
+
 /// An architecture that paritty can run.
 pub struct Architecture {
     /// `general.architecture`.
     pub name: &'static str,
     /// Builds the graph for a file, checking keys and tensors.
-    pub build: fn(&Gguf) -> Result<Graph, ModelError>,
+    pub build: fn(&Gguf, Context) -> Result<Graph, ModelError>,
 }
 
 /// Every architecture.
@@ -33,8 +39,13 @@ pub static ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "gemma3", build: gemma3::build },
 ];
 
-/// The graph of the model in `gguf`.
+/// The graph of the model in `gguf`, for a run of no particular length.
 pub fn graph(gguf: &Gguf) -> Result<Graph, ModelError> {
+    graph_for(gguf, Context::default())
+}
+
+/// The graph of the model in `gguf` for a run opened for `context` positions.
+pub fn graph_for(gguf: &Gguf, context: Context) -> Result<Graph, ModelError> {
     let name = gguf.get_str("general.architecture")?;
     let arch =
         ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| ModelError::UnknownArchitecture {
@@ -42,5 +53,5 @@ pub fn graph(gguf: &Gguf) -> Result<Graph, ModelError> {
             name: crate::text::safe_short(name, 40),
             known: ARCHITECTURES.iter().map(|a| a.name).collect::<Vec<_>>().join(", "),
         })?;
-    (arch.build)(gguf)
+    (arch.build)(gguf, context)
 }

@@ -1,6 +1,7 @@
 //! `phi3`: fused query, key and value, query scaled before the scores, gate and up in one matrix,
 //! RoPE over halves with factors for short and long contexts.
 
+use super::Context;
 use super::decoder::Decoder;
 use crate::gguf::Gguf;
 use crate::model::build::Bias;
@@ -8,18 +9,13 @@ use crate::model::graph::Pairing;
 use crate::model::hparams::ModelError;
 use crate::model::{Checkpoint, Graph, Op, Site};
 
-pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
-    let mut d = Decoder::new(gguf, "phi3")?;
+pub fn build(gguf: &Gguf, context: Context) -> Result<Graph, ModelError> {
+    let mut d = Decoder::new(gguf, "phi3", context)?;
     d.refuse_experts()?;
     let norm = d.rms_norm()?;
     let mut rope = d.rope(Pairing::Neox)?;
-    // The long factors are for contexts beyond the original one, which are not computed here; the
-    // sliding window that the file may name is not applied by llama.cpp either.
-    rope.factors = d.rope_factors(&rope, "rope_factors_short.weight")?;
-    let original = d.keys.count_or("rope.scaling.original_context_length", d.n_ctx, d.n_ctx)?;
-    if rope.factors.is_some() {
-        d.n_ctx = d.n_ctx.min(original);
-    }
+    // The sliding window that the file may name is not applied, as llama.cpp does not apply it.
+    rope.factors = d.rope_factors(&rope)?;
     let mut attention = d.attention();
     let scale = std::mem::replace(&mut attention.scale, 1.0);
 

@@ -1,5 +1,6 @@
 //! `qwen2`: as `llama`, with RoPE over halves (NEOX pairing) and biases on query, key and value.
 
+use super::Context;
 use super::decoder::Decoder;
 use super::llama;
 use crate::gguf::Gguf;
@@ -7,8 +8,8 @@ use crate::model::Graph;
 use crate::model::graph::Pairing;
 use crate::model::hparams::ModelError;
 
-pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
-    let d = Decoder::new(gguf, "qwen2")?;
+pub fn build(gguf: &Gguf, context: Context) -> Result<Graph, ModelError> {
+    let d = Decoder::new(gguf, "qwen2", context)?;
     // The file must have them: without, a graph would be built that is not this model.
     for l in 0..d.n_layer {
         for part in ["attn_q", "attn_k", "attn_v"] {

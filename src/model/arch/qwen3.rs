@@ -1,14 +1,15 @@
 //! `qwen3`: as `llama`, with RoPE over halves (NEOX pairing) and an RMSNorm on each query and key
 //! head before it.
 
+use super::Context;
 use super::decoder::{Decoder, Heads};
 use crate::gguf::Gguf;
 use crate::model::graph::Pairing;
 use crate::model::hparams::ModelError;
 use crate::model::{Checkpoint, Graph, Op, Site};
 
-pub fn build(gguf: &Gguf) -> Result<Graph, ModelError> {
-    let mut d = Decoder::new(gguf, "qwen3")?;
+pub fn build(gguf: &Gguf, context: Context) -> Result<Graph, ModelError> {
+    let mut d = Decoder::new(gguf, "qwen3", context)?;
     let (norm, eps) = (d.rms_norm()?, d.rms_eps()?);
     let rope = d.rope(Pairing::Neox)?;
     let attention = d.attention();
