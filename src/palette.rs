@@ -144,6 +144,27 @@ pub fn roles(ground: Ground) -> &'static Roles {
     }
 }
 
+/// Series that have a colour of their own.
+pub const SERIES: usize = 6;
+
+/// Colour of the `index`-th of several series, told apart by colour-blind readers too: blue, orange,
+/// then hues after Okabe and Ito, darkened or lightened for the ground.
+pub fn series(index: usize, ground: Ground) -> Rgb {
+    let roles = roles(ground);
+    match (index % SERIES, ground) {
+        (0, _) => roles.reference,
+        (1, _) => roles.candidate,
+        (2, Ground::Dark) => Rgb(0x2f, 0xc4, 0x9b),
+        (2, Ground::Light) => Rgb(0x00, 0x7d, 0x5f),
+        (3, Ground::Dark) => Rgb(0xd8, 0x93, 0xbf),
+        (3, Ground::Light) => Rgb(0xa8, 0x4d, 0x86),
+        (4, Ground::Dark) => Rgb(0xf0, 0xe4, 0x42),
+        (4, Ground::Light) => Rgb(0x8f, 0x82, 0x00),
+        (_, Ground::Dark) => Rgb(0x9a, 0xd2, 0xf5),
+        (_, Ground::Light) => Rgb(0x3f, 0x46, 0x50),
+    }
+}
+
 struct Tables {
     severity: [Rgb; TABLE_LEN],
     values: [Rgb; TABLE_LEN],

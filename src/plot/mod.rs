@@ -5,6 +5,8 @@
 //! lists the pictures. Nothing here knows a terminal.
 
 mod adapt;
+pub mod axis;
+pub mod bars;
 pub mod canvas;
 mod csv;
 pub mod font;
@@ -20,6 +22,7 @@ mod views;
 
 use std::path::{Path, PathBuf};
 
+pub use bars::{BarGroup, BarsData, bars, bars_svg};
 pub(crate) use csv::field as csv_field;
 pub use output::Format;
 pub use style::Style;
@@ -94,7 +97,10 @@ pub fn encode(
 ) -> Result<Vec<u8>, PlotError> {
     let info = view.info();
     let size = size.unwrap_or(info.size);
-    output::encode(info, scene, format, size, &Style::fitting(size, info.text.0, info.text.1, ground))
+    let style = Style::fitting(size, info.text.0, info.text.1, ground);
+    let picture = output::Picture { id: info.id, title: info.title, size, style: &style };
+    let paint = |canvas: &mut canvas::Canvas<'_>, area| (info.draw)(scene, canvas, area, &style);
+    output::draw(&picture, format, &paint, &|| (info.data)(scene))
 }
 
 /// Renders a picture on a dark ground into `target`, whose extension (`.png`, `.svg`, `.csv` for

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use image::ImageEncoder as _;
 
-use super::canvas::Canvas;
-use super::{PlotError, Scene, Style, ViewInfo};
+use super::canvas::{Area, Canvas};
+use super::{PlotError, Style};
+use crate::text::safe;
 
 /// Sides of a picture in pixels: below nothing can be read, above it would not fit in memory.
 const SIDES: std::ops::RangeInclusive<u32> = 64..=16_384;
@@ -38,14 +39,26 @@ impl Format {
     }
 }
 
-/// The bytes of a picture.
-pub fn encode(
-    info: &ViewInfo,
-    scene: &Scene<'_>,
+/// What is to be drawn, apart from the drawing.
+pub struct Picture<'a> {
+    /// Its name, for errors.
+    pub id: &'static str,
+    /// Its title, for screen readers.
+    pub title: &'a str,
+    /// Its size in pixels.
+    pub size: (u32, u32),
+    /// Its colours and text sizes.
+    pub style: &'a Style,
+}
+
+/// The bytes of a picture: what `paint` draws, or what `data` says for CSV.
+pub fn draw(
+    picture: &Picture<'_>,
     format: Format,
-    size: (u32, u32),
-    style: &Style,
+    paint: &dyn Fn(&mut Canvas<'_>, Area),
+    data: &dyn Fn() -> String,
 ) -> Result<Vec<u8>, PlotError> {
+    let size = picture.size;
     if !SIDES.contains(&size.0)
         || !SIDES.contains(&size.1)
         || u64::from(size.0) * u64::from(size.1) > MAX_PIXELS
@@ -54,18 +67,18 @@ pub fn encode(
     }
     let draw = |canvas: &mut Canvas<'_>| {
         let area = canvas.area();
-        canvas.fill(area, style.roles().ground);
-        (info.draw)(scene, canvas, area, style);
+        canvas.fill(area, picture.style.roles().ground);
+        paint(canvas, area);
     };
-    let failed = |problem: String| PlotError::Draw { view: info.id, problem };
+    let failed = |problem: String| PlotError::Draw { view: picture.id, problem };
     match format {
-        Format::Csv => Ok((info.data)(scene).into_bytes()),
+        Format::Csv => Ok(data().into_bytes()),
         Format::Svg => {
             let mut text = String::new();
             let mut canvas = Canvas::svg(&mut text, size);
             draw(&mut canvas);
             canvas.finish().map_err(failed)?;
-            Ok(dress(&text, info.title).into_bytes())
+            Ok(dress(&text, picture.title).into_bytes())
         }
         Format::Png => {
             let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
@@ -86,6 +99,7 @@ pub fn encode(
 /// show no seam when the drawing is scaled.
 fn dress(svg: &str, title: &str) -> String {
     let Some((head, body)) = svg.split_once('>') else { return svg.to_owned() };
+    let title = safe(title).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     format!(
         "{head}>\n<title>paritty: {title}</title>\n<style>rect{{shape-rendering:crispEdges}}</style>{body}"
     )

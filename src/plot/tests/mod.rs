@@ -362,4 +362,33 @@ fn gallery() {
             }
         }
     }
+    for (name, scale, unit) in
+        [("rates", axis::Scale::Linear, bars::Unit::Percent), ("nmse", axis::Scale::Log, bars::Unit::Figure)]
+    {
+        let models =
+            ["TinyLlama-1.1B Q4_K_M", "Llama-3-8B Q4_K_M", "Qwen2.5-0.5B F16", "Phi-3-mini", "GPT-2", "x"];
+        let value = |i: usize, s: usize| match (i, s) {
+            (5, 0) => None,
+            (4, 1) => Some(f64::NAN),
+            (i, 0) => Some([0.2, 0.7, 0.0, 0.06, 0.28, 1.0][i]),
+            (i, s) => Some(10f64.powi(-(i as i32)) / s as f64),
+        };
+        let data = BarsData {
+            title: "an example".into(),
+            axis: "normalised squared error, worst".into(),
+            scale,
+            unit,
+            series: vec!["published".into(), "measured".into(), "oracle".into()],
+            groups: models
+                .iter()
+                .enumerate()
+                .map(|(i, m)| BarGroup { label: (*m).into(), values: (0..3).map(|s| value(i, s)).collect() })
+                .collect(),
+            limit: Some((0.1, "limit".into())),
+        };
+        for (suffix, size) in [("", None), ("-small", Some((480, 320)))] {
+            let bytes = bars(&data, Format::Png, size, Ground::Light).expect("drawn");
+            output::write(&folder.join(format!("bars-{name}{suffix}.png")), &bytes).expect("written");
+        }
+    }
 }
