@@ -1,5 +1,6 @@
 //! paritty finds where an LLM inference engine stops agreeing with a reference, while both run.
 
+pub mod audit;
 pub mod cli;
 pub mod compare;
 pub mod engine;

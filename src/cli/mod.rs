@@ -1,6 +1,7 @@
 //! The command line: one file per command, one line here that registers it.
 
 mod assets;
+mod audit;
 mod compare;
 mod demo;
 mod inspect;
@@ -64,6 +65,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::AuditArgs),
     Compare(compare::CompareArgs),
     Demo(demo::DemoArgs),
     Inspect(inspect::InspectArgs),
@@ -79,6 +81,7 @@ impl Cli {
     /// Runs the command. An error is bad input or usage (exit code 2).
     pub fn run(self) -> anyhow::Result<Outcome> {
         match self.command {
+            Command::Audit(args) => args.run(),
             Command::Compare(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Inspect(args) => args.run(),

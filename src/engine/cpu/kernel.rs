@@ -56,6 +56,26 @@ impl Bound {
         Ok(bound)
     }
 
+    /// The matrix of a product or a lookup.
+    pub fn matrix(&self) -> Option<&Matrix> {
+        self.matrix.as_ref()
+    }
+
+    /// The weight of any other operation, widened.
+    pub fn vector(&self) -> Option<&[f32]> {
+        self.vector.as_deref()
+    }
+
+    /// The bias.
+    pub fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_deref()
+    }
+
+    /// Angle of each pair at position 1, for RoPE.
+    pub fn frequencies(&self) -> &[f64] {
+        &self.frequencies
+    }
+
     /// Computes the node's output from its inputs.
     pub fn run<T: Real>(&self, node: &Node, at: Moment, inputs: &[&[T]], out: &mut Vec<T>) {
         let visible = at.position + 1;

@@ -1,11 +1,11 @@
 //! The CPU backend: executes a graph token by token, in f32 (the engine) or in f64 (the oracle,
 //! which stands for exact arithmetic).
 
-mod dot;
-mod kernel;
-mod ops;
+pub(crate) mod dot;
+pub(crate) mod kernel;
+pub(crate) mod ops;
 mod real;
-mod weights;
+pub(crate) mod weights;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -26,6 +26,16 @@ impl Matrix {
         Ok(Self { gguf: Arc::clone(gguf), info: info.clone(), dequantize: gguf.dequantizer(info)? })
     }
 
+    /// The tensor's entry in the file.
+    pub fn info(&self) -> &TensorInfo {
+        &self.info
+    }
+
+    /// The bytes of row `row`, as the file has them.
+    pub fn row_bytes(&self, row: usize) -> &[u8] {
+        self.row_at(row)
+    }
+
     /// Widens row `row` into `out` (as many values as a row has).
     pub fn row(&self, row: usize, out: &mut [f32]) {
         (self.dequantize)(self.row_at(row), out);

@@ -1,0 +1,222 @@
+//! Arithmetic: how an engine rounds on its way through an operation. One rule a file, one line in
+//! [`RULES`] that registers it.
+//!
+//! A rule rounds the operands of an operation, or its result; what lies between is evaluated in f64. So
+//! a node is *explained* by a rule when the recorded output is what the rule predicts, up to the
+//! order of f32 sums.
+
+mod bf16_operands;
+mod blocks;
+mod exact;
+mod f16_accumulator;
+mod f16_cache;
+mod f16_fused;
+mod f16_operands;
+mod gelu_table;
+mod ggml_rope;
+mod minima;
+mod q8_0;
+mod q8_0_cache;
+mod q8_1;
+mod q8_1_cuda;
+mod q8_1_sums;
+mod q8_k;
+mod rounded_results;
+mod tf32;
+
+use crate::engine::cpu::kernel::{Bound, Moment};
+use crate::gguf::WeightType;
+use crate::model::graph::Attention;
+use crate::model::{Node, Op};
+use crate::trace::Header;
+
+pub use exact::EXACT;
+
+/// What decides which arithmetic an engine uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstance<'a> {
+    /// Weight type of the matrix, for products and lookups.
+    pub weights: Option<WeightType>,
+    /// Tokens in the batch, if the trace says.
+    pub columns: Option<u32>,
+    /// The run's header.
+    pub header: Option<&'a Header>,
+    /// Whether scores and probabilities were not recorded: attention is judged as a whole.
+    pub fused: bool,
+}
+
+impl Circumstance<'_> {
+    /// Whether the header says that llama.cpp computed, on the CPU.
+    pub fn is_llama_cpu(&self) -> bool {
+        self.header.is_some_and(|h| {
+            h.settings.arithmetic.as_deref() == Some("llama.cpp") && h.backend.eq_ignore_ascii_case("cpu")
+        })
+    }
+
+    /// Whether the header says that llama.cpp computed, on CUDA.
+    pub fn is_llama_cuda(&self) -> bool {
+        self.header.is_some_and(|h| {
+            h.settings.arithmetic.as_deref() == Some("llama.cpp")
+                && h.backend.to_ascii_lowercase().contains("cuda")
+        })
+    }
+
+    /// Type of the cache, as the header has it.
+    pub fn cache(&self) -> Option<&str> {
+        self.header.and_then(|h| h.settings.kv.as_deref())
+    }
+}
+
+/// A quantised value that lies so near to the middle between two steps that another order of
+/// operations rounds it the other way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tie {
+    /// Element of the operand.
+    pub index: usize,
+    /// What is added to its rounded value when it falls the other way.
+    pub step: f64,
+}
+
+/// One arithmetic.
+pub trait Rule: Sync {
+    /// Stable id.
+    fn id(&self) -> &'static str;
+    /// A few words: what is rounded to what.
+    fn title(&self) -> &'static str;
+    /// Whether any engine computes this operation so.
+    fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool;
+    /// Whether this is what the header leads one to expect.
+    fn is_expected(&self, _node: &Node, _at: &Circumstance<'_>) -> bool {
+        false
+    }
+    /// Rounds one position's row of input `index`.
+    fn operand(&self, _node: &Node, _index: usize, _row: &mut [f64]) {}
+    /// Rounds one row of the matrix.
+    fn weights(&self, _row: &mut [f32]) {}
+    /// For engines that multiply minima with sums of activations: what takes the activation's place
+    /// beside the minimum of its weight. `row` is the unrounded operand.
+    fn sums(&self, _row: &[f64]) -> Option<Vec<f64>> {
+        None
+    }
+    /// Splits a row of the matrix (`bytes` in the file) into what meets the activations and
+    /// what meets [`Rule::sums`].
+    fn split(&self, kind: WeightType, bytes: &[u8], row: &mut [f32], minima: &mut [f32]) {
+        if minima::minima(kind, bytes, minima) {
+            row.iter_mut().zip(minima).for_each(|(w, m)| *w -= *m);
+        }
+    }
+    /// Rounds the result.
+    fn result(&self, _node: &Node, _out: &mut [f64]) {}
+    /// Evaluates the operation in its own way; false: as any other.
+    fn evaluate(
+        &self,
+        _node: &Node,
+        _bound: &Bound,
+        _at: Moment,
+        _inputs: &[&[f64]],
+        _out: &mut [f64],
+    ) -> bool {
+        false
+    }
+    /// Evaluates attention from query, keys and values of every visible position; false: step by step.
+    fn fused(
+        &self,
+        _a: &Attention,
+        _query: &[f64],
+        _keys: &[f64],
+        _values: &[f64],
+        _out: &mut [f64],
+    ) -> bool {
+        false
+    }
+    /// By how much each result may be off because its last rounding is ambiguous; empty: by nothing.
+    fn ambiguity(&self, _node: &Node, _inputs: &[&[f64]]) -> Vec<f64> {
+        Vec::new()
+    }
+    /// Elements of the operand that another engine may round the other way.
+    fn ties(&self, _row: &[f64]) -> Vec<Tie> {
+        Vec::new()
+    }
+    /// Relative deviation (L2) that is left when this rule is right, instead of the operation's own.
+    fn floor(&self) -> Option<f64> {
+        None
+    }
+    /// Whether recorded values could have come from it at all.
+    fn admits(&self, _recorded: &[f32]) -> bool {
+        true
+    }
+}
+
+/// Every rule; the first of two that fit equally well is reported.
+pub static RULES: &[&dyn Rule] = &[
+    &exact::Exact,
+    &q8_k::Q8K,
+    &q8_0::Q8_0,
+    &q8_1::Q8_1,
+    &f16_operands::F16Operands,
+    &bf16_operands::Bf16Operands,
+    &q8_1_cuda::HALF_SCALE,
+    &q8_1_cuda::FULL_SCALE,
+    &q8_1_sums::Q8_1Sums,
+    &tf32::TRUNCATED,
+    &tf32::NEAREST,
+    &f16_cache::F16,
+    &f16_cache::BF16,
+    &q8_0_cache::Q8_0Cache,
+    &gelu_table::GeluTable,
+    &ggml_rope::GgmlRope,
+    &f16_fused::F16Fused,
+    &rounded_results::F16,
+    &rounded_results::BF16,
+    &f16_accumulator::F16Accumulator,
+];
+
+/// The rules that apply, those that the header leads one to expect first.
+pub fn candidates(node: &Node, at: &Circumstance<'_>) -> Vec<&'static dyn Rule> {
+    let mut found: Vec<&'static dyn Rule> = RULES.iter().copied().filter(|r| r.applies(node, at)).collect();
+    found.sort_by_key(|rule| !rule.is_expected(node, at));
+    found
+}
+
+/// The operand that holds activations of a product, or both operands of attention.
+fn is_product(node: &Node) -> bool {
+    matches!(node.op, Op::MatMul | Op::Scores(_) | Op::Mix(_))
+}
+
+/// Whether ggml multiplies weights of this type with blocks of 256 (Q8_K).
+fn is_k_quant(weights: Option<WeightType>) -> bool {
+    use WeightType::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs, Iq4Xs, Q2K, Q3K, Q4K, Q5K, Q6K};
+    matches!(
+        weights,
+        Some(Q2K | Q3K | Q4K | Q5K | Q6K | Iq1M | Iq1S | Iq2S | Iq2Xs | Iq2Xxs | Iq3S | Iq3Xxs | Iq4Xs)
+    )
+}
+
+/// Whether weights are stored in blocks of any kind.
+fn is_quantised(weights: Option<WeightType>) -> bool {
+    weights.is_some_and(|w| w.format().block_len > 1)
+}
+
+/// Nearest f16, half to even; beyond its range infinite.
+fn to_f16(x: f64) -> f64 {
+    // The engine's own values are f32, and f32 to f16 is one rounding.
+    half::f16::from_f32(x as f32).to_f64()
+}
+
+/// Nearest bf16, half to even.
+fn to_bf16(x: f64) -> f64 {
+    half::bf16::from_f32(x as f32).to_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_titles_fit_a_table() {
+        for (i, a) in RULES.iter().enumerate() {
+            assert!(a.title().len() <= 60, "{}", a.title());
+            assert!(RULES[..i].iter().all(|b| b.id() != a.id()), "{}", a.id());
+        }
+    }
+}

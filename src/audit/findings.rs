@@ -1,0 +1,130 @@
+//! What an audit found.
+
+use std::collections::BTreeMap;
+
+use super::judge::Deviation;
+use super::kind::Kind;
+use super::stretch::Reach;
+use crate::model::Checkpoint;
+
+/// What was found of all nodes of one kind.
+#[derive(Clone, Debug)]
+pub struct KindFindings {
+    /// Which kind.
+    pub kind: Kind,
+    /// The arithmetic that explains it best.
+    pub arithmetic: &'static str,
+    /// Whether it does.
+    pub explained: bool,
+    /// Nodes.
+    pub nodes: usize,
+    /// Cells, that is nodes times positions.
+    pub cells: usize,
+    /// Cells that only another arithmetic explains, by its title.
+    pub otherwise: BTreeMap<&'static str, usize>,
+    /// Cells in which rounding ties had to fall the other way.
+    pub ties: usize,
+    /// Median and worst relative deviation of the explained cells.
+    pub median: f64,
+    /// See `median`.
+    pub worst: f64,
+    /// The widest floor that a cell was held to.
+    pub floor: f64,
+    /// Largest share of its bound that a single value of an explained cell takes.
+    pub worst_value: f64,
+    /// Cells that nothing explains.
+    pub faulty: usize,
+}
+
+/// A node that no legitimate arithmetic explains.
+#[derive(Clone, Debug)]
+pub struct FaultyNode {
+    /// Its checkpoint.
+    pub checkpoint: Checkpoint,
+    /// What it does.
+    pub operation: &'static str,
+    /// Its weight tensor.
+    pub weight: Option<String>,
+    /// How it could be judged.
+    pub reach: Reach,
+    /// Arithmetic that it was held to.
+    pub arithmetic: &'static str,
+    /// Positions at which it is faulty.
+    pub positions: Vec<u32>,
+    /// Positions at which it was judged.
+    pub judged: usize,
+    /// The worst of them.
+    pub worst_at: u32,
+    /// How far off it is there.
+    pub worst: Deviation,
+}
+
+/// What could be judged and what not.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// Positions in the trace.
+    pub positions: usize,
+    /// Nodes of the model that have a name.
+    pub nodes: usize,
+    /// Of those, recorded at one position at least.
+    pub recorded: usize,
+    /// Cells judged from their own inputs.
+    pub direct: usize,
+    /// Cells of attention judged from query, keys and values.
+    pub whole: usize,
+    /// Cells judged from further back.
+    pub bridged: usize,
+    /// Cells of which only a part was recorded; they are among the above, judged over that part.
+    pub partial: usize,
+    /// Cells that could not be judged, by reason.
+    pub unjudged: BTreeMap<String, usize>,
+    /// Records of checkpoints that this model has not.
+    pub foreign: BTreeMap<Checkpoint, usize>,
+}
+
+impl Coverage {
+    /// Cells judged.
+    pub fn judged(&self) -> usize {
+        self.direct + self.whole + self.bridged
+    }
+
+    /// Cells not judged.
+    pub fn not_judged(&self) -> usize {
+        self.unjudged.values().sum()
+    }
+}
+
+/// In one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// Every judged cell is explained.
+    Clean,
+    /// Some are not.
+    Faulty,
+    /// Nothing could be judged.
+    NotEnough,
+}
+
+/// An audited run.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// By kind of node.
+    pub kinds: Vec<KindFindings>,
+    /// Faulty nodes in order of execution.
+    pub faulty: Vec<FaultyNode>,
+    /// What could be judged.
+    pub coverage: Coverage,
+}
+
+impl Audit {
+    /// In one word.
+    pub fn conclusion(&self) -> Conclusion {
+        if !self.faulty.is_empty() {
+            Conclusion::Faulty
+        } else if self.coverage.judged() == 0 {
+            Conclusion::NotEnough
+        } else {
+            Conclusion::Clean
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The audit: every recorded node of one run is recomputed alone, from that same run's recorded inputs
+//! and the model file. No second run is needed, and rounding does not pile up: a correct engine is
+//! within about 1e-6 whatever its weights, so that mistakes show that comparing two runs cannot see.
+//!
+//! A way through the files: `traced` reads the run through the graph, `stretch` says what a node can be
+//! recomputed from, `arithmetic` holds one way of rounding a file, `machine` (with `product`) evaluates,
+//! `judge` compares with the `floor`, `ties` lets roundings fall the other way, `choice` and `run` find
+//! the arithmetic of each `kind` of node and judge all cells by it, `hypotheses` say what kind of
+//! mistake a faulty node holds.
+
+pub mod arithmetic;
+pub mod choice;
+pub mod findings;
+pub mod floor;
+pub mod judge;
+pub mod kind;
+pub mod machine;
+pub mod product;
+mod run;
+pub mod stretch;
+mod ties;
+pub mod traced;
+
+pub use findings::{Audit, Conclusion, Coverage, FaultyNode, KindFindings};
+pub use judge::Deviation;
+pub use run::{Options, audit};
+
+use crate::engine::EngineError;
+use crate::model::hparams::ModelError;
+use crate::trace::TraceError;
+
+/// Why a run could not be audited.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The model file lacks something or is at odds with itself.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A node cannot be evaluated.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The trace cannot be read.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+}

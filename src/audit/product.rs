@@ -1,0 +1,112 @@
+//! Matrix times many columns: each row of the matrix is widened once.
+
+use rayon::prelude::*;
+
+use super::arithmetic::Rule;
+use super::machine::Computed;
+use crate::engine::cpu::dot;
+use crate::engine::cpu::weights::Matrix;
+use crate::gguf::WeightType;
+
+/// A matrix as a product reads it: the file's, or one that a hypothesis makes of it.
+pub trait Weights: Sync + Send {
+    /// Rows, that is values of the output.
+    fn rows(&self) -> usize;
+    /// Values of one row.
+    fn row_len(&self) -> usize;
+    /// Widens row `row`.
+    fn row(&self, row: usize, out: &mut [f32]);
+    /// The row as it lies in the file, with its type; `None` where it is not the file's.
+    fn stored(&self, _row: usize) -> Option<(WeightType, &[u8])> {
+        None
+    }
+}
+
+impl Weights for Matrix {
+    fn rows(&self) -> usize {
+        self.info().rows()
+    }
+    fn row_len(&self) -> usize {
+        self.info().row_len()
+    }
+    fn row(&self, row: usize, out: &mut [f32]) {
+        Self::row(self, row, out);
+    }
+    fn stored(&self, row: usize) -> Option<(WeightType, &[u8])> {
+        Some((self.info().weight_type, self.row_bytes(row)))
+    }
+}
+
+/// Rows that one task takes.
+const ROWS: usize = 16;
+
+/// A column as a product reads it.
+pub struct Operand {
+    /// Rounded values.
+    pub values: Vec<f64>,
+    /// See [`Rule::sums`].
+    pub sums: Option<Vec<f64>>,
+    norm: f64,
+}
+
+impl Operand {
+    /// A column with its norm.
+    pub fn new(values: Vec<f64>, sums: Option<Vec<f64>>) -> Self {
+        let norm = values.iter().map(|x| x * x).sum::<f64>().sqrt();
+        Self { values, sums, norm }
+    }
+}
+
+/// `matrix · column (+ bias)` for each column, over the first `rows` rows. The scale of a value is
+/// ‖row‖ · ‖column‖, which is at least Σ|terms| and little more for values without order.
+pub fn product(
+    matrix: &dyn Weights,
+    rule: &dyn Rule,
+    columns: &[Operand],
+    bias: Option<&[f32]>,
+    rows: usize,
+) -> Vec<Computed> {
+    let rows = rows.min(matrix.rows());
+    let len = matrix.row_len();
+    let split = columns.iter().any(|c| c.sums.is_some());
+    // Of each row: one value a column, then the row's norm.
+    let width = columns.len() + 1;
+    let mut flat = vec![0.0_f64; rows * width];
+    flat.par_chunks_mut(ROWS * width).enumerate().for_each(|(task, out)| {
+        let mut row = vec![0.0_f32; len];
+        let mut minima = vec![0.0_f32; if split { len } else { 0 }];
+        for (i, out) in out.chunks_mut(width).enumerate() {
+            let index = task * ROWS + i;
+            matrix.row(index, &mut row);
+            let norm = row.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>().sqrt();
+            rule.weights(&mut row);
+            if split && let Some((kind, bytes)) = matrix.stored(index) {
+                rule.split(kind, bytes, &mut row, &mut minima);
+            }
+            let bias = bias.and_then(|b| b.get(index)).map_or(0.0, |&b| f64::from(b));
+            for (out, column) in out.iter_mut().zip(columns) {
+                *out = dot::f32_f64(&row, &column.values) + bias;
+                if let Some(sums) = &column.sums {
+                    *out += dot::f32_f64(&minima, sums);
+                }
+            }
+            out[width - 1] = norm;
+        }
+    });
+    columns
+        .iter()
+        .enumerate()
+        .map(|(c, column)| Computed {
+            values: flat.chunks(width).map(|row| row[c]).collect(),
+            scale: flat
+                .chunks(width)
+                .enumerate()
+                .map(|(i, row)| {
+                    let bias = bias.and_then(|b| b.get(i)).map_or(0.0, |&b| f64::from(b.abs()));
+                    row[width - 1] * column.norm + bias
+                })
+                .collect(),
+            ambiguity: Vec::new(),
+        })
+        .collect()
+}
