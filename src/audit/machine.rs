@@ -135,7 +135,7 @@ impl<'a> Machine<'a> {
             _ => self.graph.node(id),
         };
         let output = stretch.output();
-        let needed = self.needed(stretch, positions, &node_at, how.change);
+        let needed = Self::needed(stretch, positions, &node_at, how.change);
         let mut made: HashMap<NodeId, Arc<Table>> = HashMap::new();
         let fused = self.fused_scores(stretch);
         for &id in &stretch.nodes {
@@ -164,7 +164,7 @@ impl<'a> Machine<'a> {
             if let Some(scores) = whole.filter(|_| !inner) {
                 let inputs = &self.graph.node(scores).inputs;
                 let (query, keys) = (source(inputs[0])?, source(inputs[1])?);
-                result = self.fused(node, rule, [&query, &keys, &tables[1]], &wanted);
+                result = Self::fused(node, rule, [&query, &keys, &tables[1]], &wanted);
             }
             let result = match result {
                 Some(result) => result,
@@ -173,7 +173,7 @@ impl<'a> Machine<'a> {
             if id == output {
                 return Ok(result);
             }
-            made.insert(id, Arc::new(self.as_table(id, node, result, how.probe)));
+            made.insert(id, Arc::new(Self::as_table(id, node, result, how.probe)));
         }
         Ok(BTreeMap::new())
     }
@@ -200,11 +200,10 @@ impl<'a> Machine<'a> {
     }
 
     /// Positions at which each node of the stretch has to be evaluated.
-    fn needed(
-        &self,
+    fn needed<'n>(
         stretch: &Stretch,
         positions: &[u32],
-        node_at: &dyn Fn(NodeId) -> &'a Node,
+        node_at: &dyn Fn(NodeId) -> &'n Node,
         change: Option<&Change>,
     ) -> HashMap<NodeId, BTreeSet<u32>> {
         let mut needed: HashMap<NodeId, BTreeSet<u32>> = HashMap::new();
@@ -240,13 +239,7 @@ impl<'a> Machine<'a> {
     }
 
     /// What an engine would hand on: f32, moved by the operation's floor where a probe asks for it.
-    fn as_table(
-        &self,
-        id: NodeId,
-        node: &Node,
-        result: BTreeMap<u32, Computed>,
-        probe: Option<u64>,
-    ) -> Table {
+    fn as_table(id: NodeId, node: &Node, result: BTreeMap<u32, Computed>, probe: Option<u64>) -> Table {
         let share = floor(&node.op).row / 2.0;
         let rows = result.into_iter().map(|(position, computed)| {
             let mut row = computed.values;
@@ -255,7 +248,9 @@ impl<'a> Machine<'a> {
                 let mut random = Random::new(seed, id, position);
                 let free = matches!(node.op, Op::Slice { .. } | Op::Embed | Op::PosEmbed);
                 let share = if free { 0.0 } else { share };
-                row.iter_mut().for_each(|x| *x += share * norm * random.even());
+                for x in &mut row {
+                    *x += share * norm * random.even();
+                }
             }
             (position, row.iter().map(|&x| x as f32).collect())
         });
@@ -263,7 +258,6 @@ impl<'a> Machine<'a> {
     }
 
     fn fused(
-        &self,
         node: &Node,
         rule: &dyn Rule,
         [query, keys, values]: [&Arc<Table>; 3],
@@ -350,7 +344,9 @@ impl<'a> Machine<'a> {
             let round = |row: &mut Vec<f64>| rule.operand(node, input, row);
             (input, History::of(&tables[input], round))
         });
-        let slots = change.and_then(|c| c.slots.clone());
+        let shifted = |shift: i32| -> Slots { Arc::new(move |p, slot| in_slot(shift, p, slot)) };
+        let shift = node.op.attention().map_or(0, |a| a.cache_shift);
+        let slots = change.and_then(|c| c.slots.clone()).or_else(|| (shift != 0).then(|| shifted(shift)));
         let result: Vec<Option<(u32, Computed)>> = positions
             .par_iter()
             .map(|&p| {
@@ -395,6 +391,12 @@ impl<'a> Machine<'a> {
             .collect();
         Ok(result.into_iter().flatten().collect())
     }
+}
+
+/// Which row slot `slot` holds at position `p` when each is stored `shift` slots further (the last one
+/// that was stored there); `None`: it was never written.
+fn in_slot(shift: i32, p: u32, slot: u32) -> Option<u32> {
+    (0..=p).rev().find(|&row| row.saturating_add_signed(shift) == slot)
 }
 
 fn widen(row: &[f32]) -> Vec<f64> {

@@ -10,6 +10,7 @@
 
 pub mod arithmetic;
 pub mod choice;
+pub mod document;
 pub mod findings;
 pub mod floor;
 pub mod judge;

@@ -42,6 +42,9 @@ struct Task {
     positions: Vec<u32>,
 }
 
+/// Positions of one task that are of one kind.
+type Cells<'t> = (&'t Task, Vec<u32>);
+
 /// One judged cell.
 #[derive(Clone, Copy)]
 pub(super) struct Judged {
@@ -171,7 +174,7 @@ impl<'a> Auditor<'a> {
 
     /// Finds each kind's arithmetic, of directly audited kinds first.
     fn fit(&mut self, tasks: &[Task]) -> Result<(), AuditError> {
-        let mut cells: BTreeMap<Kind, Vec<(&Task, Vec<u32>)>> = BTreeMap::new();
+        let mut cells: BTreeMap<Kind, Vec<Cells<'_>>> = BTreeMap::new();
         for task in tasks {
             let mut of_kind: BTreeMap<Kind, Vec<u32>> = BTreeMap::new();
             for &position in &task.positions {
@@ -181,7 +184,7 @@ impl<'a> Auditor<'a> {
                 cells.entry(kind).or_default().push((task, positions));
             }
         }
-        let mut kinds: Vec<(Kind, Vec<(&Task, Vec<u32>)>)> = cells.into_iter().collect();
+        let mut kinds: Vec<(Kind, Vec<Cells<'_>>)> = cells.into_iter().collect();
         kinds.sort_by_key(|(kind, _)| (kind.bridged, *kind));
         for (kind, tasks) in kinds {
             let choice = self.fit_kind(&tasks)?;
@@ -195,7 +198,7 @@ impl<'a> Auditor<'a> {
         Ok(())
     }
 
-    fn fit_kind(&self, tasks: &[(&Task, Vec<u32>)]) -> Result<Choice, AuditError> {
+    fn fit_kind(&self, tasks: &[Cells<'_>]) -> Result<Choice, AuditError> {
         let sample: Vec<(&Stretch, Vec<u32>)> =
             spread(tasks, SAMPLE_NODES).map(|(task, p)| (&task.stretch, late(p))).collect();
         let Some((first, positions)) = sample.first() else { return Ok(Choice::Rule(&EXACT)) };

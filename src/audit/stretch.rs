@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::traced::Traced;
-use crate::model::{Graph, NodeId, Op, Site};
+use crate::model::{Checkpoint, Graph, NodeId, Op, Site};
 
 /// How a node can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +57,7 @@ impl Stretch {
             !matches!(node.op, Op::Slice { .. }) && node.checkpoint.is_some()
         };
         let is_attention = |id: &&NodeId| {
-            let site = graph.node(**id).checkpoint.map(|c| c.site());
+            let site = graph.node(**id).checkpoint.map(Checkpoint::site);
             matches!(site, Some(Site::Kq | Site::KqSoftMax))
         };
         let (rounding, attention) =

@@ -137,7 +137,7 @@ impl<'a> Traced<'a> {
         let relative = match dtype {
             Dtype::F16 => half::f16::EPSILON.to_f32() / 2.0,
             Dtype::Bf16 => half::bf16::EPSILON.to_f32() / 2.0,
-            _ => 0.0,
+            Dtype::F32 => 0.0,
         };
         // Text with six decimals.
         let absolute = if tensor.exact { 0.0 } else { 5e-7 };

@@ -1,23 +1,29 @@
 //! `paritty audit`: every node of one run against the model's mathematics.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
+use crate::audit::document::{Subject, document};
 use crate::audit::{Conclusion, Options, audit};
 use crate::gguf::Gguf;
 use crate::model::arch;
+use crate::report::document as formats;
+use crate::text::safe;
 use crate::trace::Store;
 
 /// Recompute every recorded operation of one run from that run's own values and the model file.
 ///
-/// Needs no second run. Each operation is evaluated in each arithmetic that engines use (rounded activations,
-/// 16-bit caches, tables …); what none of them explains is faulty.
+/// Needs no second run. Each operation is evaluated in every arithmetic that engines use (rounded
+/// activations, 16-bit caches, tables …); what none of them explains is faulty. Operations whose inputs
+/// were not recorded are recomputed from further back, with the wider floor that this costs.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 clean, 1 faulty, 2 bad input or usage, 3 not enough recorded to judge."
@@ -33,14 +39,32 @@ pub struct AuditArgs {
     /// Audit only checkpoints whose name matches this regular expression
     #[arg(long, value_name = "REGEX")]
     checkpoints: Option<regex::Regex>,
+    /// How the report is written
+    #[arg(long, default_value = "text", value_parser = PossibleValuesParser::new(formats::format_names()))]
+    format: String,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
 }
 
 impl AuditArgs {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<Outcome> {
+        let id = if self.json { "json" } else { &self.format };
+        let Some(format) = formats::format(id) else { bail!("no format is called `{id}`") };
         let gguf = Arc::new(Gguf::open(&self.model)?);
-        let graph = arch::graph(&gguf)?;
         let store = Store::load(&self.trace)?;
+        let header = store.header().cloned().unwrap_or_default();
+        let context = header.settings.n_ctx.map(|n| n as usize);
+        let graph = arch::graph_for(&gguf, arch::Context(context))?;
+        if !header.model.arch.is_empty() && gguf.get_str("general.architecture")? != header.model.arch {
+            bail!(
+                "{} is a run of a `{}` model, {} holds another: give the model that the run was made with",
+                self.trace.display(),
+                safe(&header.model.arch),
+                self.model.display()
+            );
+        }
         let positions = self.positions.as_deref().map(positions).transpose()?;
         let options = Options { positions, checkpoints: self.checkpoints };
         let bar = ProgressBar::new(0).with_style(
@@ -52,38 +76,14 @@ impl AuditArgs {
             bar.set_position(done as u64);
         })?;
         bar.finish_and_clear();
-        for k in &found.kinds {
-            anstream::println!(
-                "{:40} {:44} n {:4} c {:6} med {:.1e} worst {:.1e} floor {:.1e} val {:.2} ties {} other {:?} faulty {}",
-                k.kind.to_string(),
-                k.arithmetic,
-                k.nodes,
-                k.cells,
-                k.median,
-                k.worst,
-                k.floor,
-                k.worst_value,
-                k.ties,
-                k.otherwise,
-                k.faulty
-            );
-        }
-        for f in &found.faulty {
-            anstream::println!(
-                "FAULTY {} {:?} {} rel {:.2e} floor {:.1e} sev {:.1} worst {:?} beyond {} pos {} of {}",
-                f.checkpoint,
-                f.reach,
-                f.arithmetic,
-                f.worst.relative,
-                f.worst.floor,
-                f.worst.severity,
-                f.worst.worst,
-                f.worst.beyond,
-                f.positions.len(),
-                f.judged
-            );
-        }
-        anstream::println!("{:?}", found.coverage);
+        let subject = Subject {
+            model: self.model.display().to_string(),
+            trace: self.trace.display().to_string(),
+            engine: store.team().unwrap_or("the engine").to_owned(),
+        };
+        let mut out = io::BufWriter::new(anstream::stdout().lock());
+        format.write(&document(&found, &subject), &mut out)?;
+        out.flush()?;
         Ok(match found.conclusion() {
             Conclusion::Clean => Outcome::Ok,
             Conclusion::Faulty => Outcome::Diverged,
@@ -111,4 +111,17 @@ fn positions(text: &str) -> anyhow::Result<BTreeSet<u32>> {
         out.extend(first..=last);
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::positions;
+
+    #[test]
+    fn positions_are_numbers_and_ranges() {
+        assert_eq!(positions("0,4-6").unwrap().into_iter().collect::<Vec<_>>(), [0, 4, 5, 6]);
+        for bad in ["", "x", "3-1", "1-", "0-4294967295"] {
+            assert!(positions(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,0 +1,229 @@
+//! An audit as a report.
+
+use std::fmt::Write as _;
+
+use super::findings::{Audit, Conclusion, Coverage, FaultyNode, KindFindings};
+use super::stretch::Reach;
+use crate::report::document::{Column, Document, Table, Value};
+use crate::wording::{self, Sentence, Tone, figure};
+
+/// What was audited, for the first line.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// The model file.
+    pub model: String,
+    /// The trace.
+    pub trace: String,
+    /// Who computed it.
+    pub engine: String,
+}
+
+/// The whole report.
+pub fn document(audit: &Audit, subject: &Subject) -> Document {
+    let mut document = Document::new(format!("Audit of {}", crate::text::safe(&subject.trace)));
+    document.sentences(verdict(audit, subject));
+    document.list(coverage(&audit.coverage));
+    if !audit.faulty.is_empty() {
+        document.table(faulty(&audit.faulty));
+    }
+    document.table(kinds(&audit.kinds));
+    document.table(unjudged(&audit.coverage));
+    document
+}
+
+/// The verdict with what it rests on.
+pub fn verdict(audit: &Audit, subject: &Subject) -> Vec<Sentence> {
+    let sentence = |tone, text: String| Sentence { tone, text };
+    let who = crate::text::safe(&subject.engine);
+    let judged = wording::count(audit.coverage.judged(), "cell");
+    match audit.conclusion() {
+        Conclusion::Clean => vec![sentence(
+            Tone::Good,
+            format!("clean: each of {judged} of {who} is what the model says, up to the rounding of the arithmetic named below"),
+        )],
+        Conclusion::NotEnough => vec![sentence(
+            Tone::Caution,
+            "not enough was recorded to recompute anything: record more checkpoints (`paritty trace --checkpoints all`)".to_owned(),
+        )],
+        Conclusion::Faulty => {
+            let cells: usize = audit.faulty.iter().map(|f| f.positions.len()).sum();
+            let mut out = vec![sentence(
+                Tone::Bad,
+                format!(
+                    "faulty: {} of {who} that no arithmetic explains ({} of {judged})",
+                    wording::count(audit.faulty.len(), "operation"),
+                    wording::count(cells, "cell"),
+                ),
+            )];
+            if let Some(first) = audit.faulty.first() {
+                out.push(sentence(Tone::Bad, first_fault(first)));
+            }
+            out
+        }
+    }
+}
+
+fn first_fault(f: &FaultyNode) -> String {
+    let weight = f.weight.as_ref().map(|w| format!(" with {}", crate::text::safe(w))).unwrap_or_default();
+    let reach = match f.reach {
+        Reach::Direct => "its recorded inputs give something else",
+        Reach::Whole => "the recorded query, keys and values give something else",
+        Reach::Bridged(_) => "what was recorded before it gives something else",
+    };
+    format!(
+        "first: {} ({}{weight}), {}: {reach}, off by {} of its norm where {} is explained",
+        f.checkpoint,
+        f.operation,
+        at_positions(&f.positions, f.judged),
+        figure(f.worst.relative),
+        figure(f.worst.floor),
+    )
+}
+
+fn at_positions(positions: &[u32], judged: usize) -> String {
+    match positions {
+        [only] => format!("position {only}"),
+        [first, .., last] if positions.len() == judged => format!("all positions ({first} to {last})"),
+        [first, .., last] => format!("{} of {judged} positions ({first} to {last})", positions.len()),
+        [] => "no position".to_owned(),
+    }
+}
+
+fn coverage(c: &Coverage) -> Vec<(Tone, String)> {
+    let mut how = vec![format!("{} from their own inputs", c.direct)];
+    if c.whole > 0 {
+        how.push(format!("{} of attention as a whole", c.whole));
+    }
+    if c.bridged > 0 {
+        how.push(format!("{} bridged from further back", c.bridged));
+    }
+    let mut out = vec![(
+        Tone::Plain,
+        format!(
+            "{} judged ({}); {} of the model's {} nodes were recorded, at {}",
+            wording::count(c.judged(), "cell"),
+            how.join(", "),
+            c.recorded,
+            c.nodes,
+            wording::count(c.positions, "position"),
+        ),
+    )];
+    if c.not_judged() > 0 {
+        out.push((
+            Tone::Caution,
+            format!("{} not judged, see below", wording::count(c.not_judged(), "cell")),
+        ));
+    }
+    if c.partial > 0 {
+        let text =
+            format!("{} recorded in part, and judged over that part", wording::count(c.partial, "cell"));
+        out.push((Tone::Caution, text));
+    }
+    if !c.foreign.is_empty() {
+        let names: Vec<String> = c.foreign.keys().take(6).map(ToString::to_string).collect();
+        out.push((
+            Tone::Caution,
+            format!("not in this model: {}; is it the model that the run was made with?", names.join(", ")),
+        ));
+    }
+    out
+}
+
+fn kinds(kinds: &[KindFindings]) -> Table {
+    let columns = vec![
+        Column::new("kind", "kind"),
+        Column::new("arithmetic", "arithmetic"),
+        Column::new("nodes", "nodes"),
+        Column::new("cells", "cells"),
+        Column::new("median", "median"),
+        Column::new("worst", "worst"),
+        Column::new("floor", "floor"),
+        Column::new("faulty", "faulty"),
+    ];
+    let mut table = Table::new("kinds", columns)
+        .caption("Deviation from what the inputs give, as a share of the row's norm, by kind of operation");
+    for k in kinds {
+        let tone = if k.faulty > 0 { Tone::Bad } else { Tone::Plain };
+        table.row(vec![
+            Value::Text(k.kind.to_string()),
+            Value::Text(arithmetic(k)),
+            Value::Count(k.nodes as u64),
+            Value::Count(k.cells as u64),
+            known(k.median),
+            known(k.worst),
+            known(k.floor),
+            Value::Count(k.faulty as u64).toned(tone),
+        ]);
+    }
+    table
+}
+
+fn known(x: f64) -> Value {
+    if x.is_nan() { Value::Missing } else { Value::Figure(x) }
+}
+
+fn arithmetic(k: &KindFindings) -> String {
+    if !k.explained {
+        return format!("none fits ({} tried first)", k.arithmetic);
+    }
+    let mut text = k.arithmetic.to_owned();
+    if k.ties > 0 {
+        let _ = write!(text, "; {} with ties the other way", k.ties);
+    }
+    for (title, cells) in &k.otherwise {
+        let _ = write!(text, "; {cells} by {title}");
+    }
+    text
+}
+
+fn faulty(nodes: &[FaultyNode]) -> Table {
+    let columns = vec![
+        Column::new("checkpoint", "checkpoint"),
+        Column::new("operation", "operation"),
+        Column::new("weight", "weight"),
+        Column::new("positions", "positions"),
+        Column::new("deviation", "deviation"),
+        Column::new("floor", "floor"),
+        Column::new("severity", "severity"),
+        Column::new("values", "values beyond"),
+    ];
+    let mut table =
+        Table::new("faulty", columns).caption("What no arithmetic explains, in order of execution");
+    for f in nodes {
+        let values = if f.worst.beyond == 0 {
+            Value::Missing
+        } else {
+            let at = f.worst.worst.map_or(0, |w| w.0);
+            Value::Text(format!("{} of {}, most at {at}", f.worst.beyond, f.worst.compared))
+        };
+        table.row(vec![
+            Value::Text(f.checkpoint.to_string()),
+            Value::Text(f.operation.to_owned()),
+            f.weight.clone().map_or(Value::Missing, Value::Text),
+            Value::Text(short_positions(f)),
+            Value::Figure(f.worst.relative).toned(Tone::Bad),
+            Value::Figure(f.worst.floor),
+            Value::Times(f.worst.severity as f32),
+            values,
+        ]);
+    }
+    table
+}
+
+fn short_positions(f: &FaultyNode) -> String {
+    match f.positions[..] {
+        [only] => only.to_string(),
+        [first, .., last] if f.positions.len() == f.judged => format!("all ({first}-{last})"),
+        [first, .., last] => format!("{} of {} ({first}-{last})", f.positions.len(), f.judged),
+        [] => String::new(),
+    }
+}
+
+fn unjudged(c: &Coverage) -> Table {
+    let columns = vec![Column::new("reason", "not judged, because"), Column::new("cells", "cells")];
+    let mut table = Table::new("unjudged", columns);
+    for (reason, &cells) in &c.unjudged {
+        table.row(vec![Value::Text(reason.clone()), Value::Count(cells as u64)]);
+    }
+    table
+}
