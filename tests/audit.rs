@@ -23,10 +23,10 @@ fn asset(kind: &str, name: &str) -> PathBuf {
 }
 
 fn audited(model: &str, trace: &Path, options: &Options) -> Audit {
-    let gguf = Arc::new(Gguf::open(&asset("models", &format!("{model}.gguf"))).unwrap());
-    let graph = arch::graph(&gguf).unwrap();
-    let store = Store::load(trace).unwrap();
-    audit(&gguf, &graph, &store, options, &mut |_, _| {}).unwrap()
+    let gguf = Arc::new(Gguf::open(&asset("models", &format!("{model}.gguf"))).expect("the model"));
+    let graph = arch::graph(&gguf).expect("a graph");
+    let store = Store::load(trace).expect("the trace");
+    audit(&gguf, &graph, &store, options, &mut |_, _| {}).expect("an audit")
 }
 
 fn some(positions: &[u32]) -> Options {
