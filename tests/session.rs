@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use paritty::fault::Injections;
 use paritty::compare::Verdict;
 use paritty::engine::cpu::CpuOptions;
 use paritty::model::{CaptureSet, Checkpoint, Site};
@@ -29,7 +30,7 @@ fn config(reference: Source, candidate: Source) -> Config {
         context: None,
         capture: CaptureSet::All,
         cpu: CpuOptions::default(),
-        fault: None,
+        faults: Injections::default(),
         replay: None,
         running: true,
     }
@@ -83,7 +84,7 @@ fn every_demo_is_within_noise() {
 }
 
 #[test]
-fn every_fault_is_led_to_its_operation() {
+fn faults_are_led_to_their_operations() {
     for model in ["shakespeare-f16", "shakespeare-q4_k_m"] {
         faults_of(model);
     }
@@ -99,10 +100,9 @@ fn faults_of(model: &str) {
         ("attention-scale", &[Site::KqSoftMax]),
         ("ffn-activation", &[Site::FfnSwiglu]),
     ];
-    assert_eq!(expected.len(), paritty::fault::FAULTS.len());
     for (fault, sites) in expected {
         let mut config = demo(model);
-        config.fault = Some(fault.parse().unwrap());
+        config.faults = Injections::new(vec![fault.parse().unwrap()]);
         let (_session, last) = run(&config, None);
         let Verdict::Diverged { first, .. } = &*last.verdict else {
             panic!("{model} {fault}: {:?}", last.verdict)
@@ -173,7 +173,7 @@ fn what_cannot_start_says_why() {
     let mut wrong = config(Source::Trace(asset("traces")), Source::Cpu);
     assert!(start(&wrong).contains("folder") || start(&wrong).contains("directory"), "{}", start(&wrong));
     wrong = replayed();
-    wrong.fault = Some("norm-epsilon@99".parse().unwrap());
+    wrong.faults = Injections::new(vec!["norm-epsilon@99".parse().unwrap()]);
     assert!(start(&wrong).contains("layer 99"));
     wrong = replayed();
     wrong.model = asset("traces/shakespeare-f16.jsonl");

@@ -295,7 +295,9 @@ impl<'a> Machine<'a> {
     ) -> Result<BTreeMap<u32, Computed>, AuditError> {
         let own = self.graph.node(id);
         let rebound = change.is_some_and(|c| {
-            (&c.node.weight, &c.node.bias) != (&own.weight, &own.bias) || c.node.op != own.op
+            (&c.node.weight, &c.node.bias) != (&own.weight, &own.bias)
+                || c.node.op != own.op
+                || c.node.departure != own.departure
         });
         let bound = if rebound { Arc::new(Bound::new(self.gguf, node)?) } else { self.bound(id)? };
         let execute = change.and_then(|c| c.execute.clone());

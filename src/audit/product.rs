@@ -33,7 +33,7 @@ impl Weights for Matrix {
         Self::row(self, row, out);
     }
     fn stored(&self, row: usize) -> Option<(WeightType, &[u8])> {
-        Some((self.info().weight_type, self.row_bytes(row)))
+        Some((self.info().weight_type, self.row_bytes(row)?))
     }
 }
 

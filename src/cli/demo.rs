@@ -9,7 +9,7 @@ use clap::Args;
 use super::screen::ScreenArgs;
 use super::{Outcome, assets};
 use crate::engine::cpu::CpuOptions;
-use crate::fault::{FAULTS, Injection};
+use crate::fault::{FAULTS, Injection, Injections};
 use crate::model::CaptureSet;
 use crate::session::{Config, Pace, Source, Tokens};
 
@@ -27,9 +27,12 @@ pub struct DemoArgs {
     /// Model to show; `list` names them
     #[arg(long, value_name = "NAME", default_value = DEFAULT_MODEL)]
     model: String,
-    /// Mistake to make in our engine: ID or ID@LAYER; `list` names them
+    /// Mistake to make in our engine: ID or ID@LAYER; may be given several times; `list` names them
     #[arg(long, value_name = "ID")]
-    fault: Option<String>,
+    fault: Vec<String>,
+    /// Say where the mistake was seen and what it looks like, instead of making it
+    #[arg(long, requires = "fault")]
+    explain: bool,
     #[command(flatten)]
     screen: ScreenArgs,
 }
@@ -37,14 +40,18 @@ pub struct DemoArgs {
 impl DemoArgs {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<Outcome> {
-        if self.fault.as_deref() == Some("list") {
-            return list(FAULTS.iter().map(|f| (f.id().to_owned(), f.title().to_owned())));
+        if self.fault.iter().any(|f| f == "list") {
+            return list_faults();
         }
         let demos = assets::demos()?;
         if self.model == "list" {
             return list(demos.into_iter().map(|d| (d.name, d.model.display().to_string())));
         }
-        let fault = self.fault.as_deref().map(str::parse::<Injection>).transpose()?;
+        let faults = self.fault.iter().map(|f| f.parse()).collect::<Result<Vec<Injection>, _>>()?;
+        if self.explain {
+            return explain(&faults);
+        }
+        let faults = Injections::new(faults);
         let demo = demos.iter().find(|d| d.name == self.model).with_context(|| {
             let known: Vec<&str> = demos.iter().map(|d| d.name.as_str()).collect();
             format!("no demo is called `{}`; there are: {}", self.model, known.join(", "))
@@ -59,11 +66,29 @@ impl DemoArgs {
             context: None,
             capture: CaptureSet::All,
             cpu: CpuOptions::default(),
-            fault,
+            faults,
             replay: Some(Pace { per_position: pace }),
             running: true,
         })
     }
+}
+
+/// Number of the kind of mistake, id, title.
+fn list_faults() -> anyhow::Result<Outcome> {
+    let mut out = std::io::stdout().lock();
+    for fault in FAULTS {
+        writeln!(out, "{:>2}  {:<20} {}", fault.catalogue(), fault.id(), fault.title())?;
+    }
+    Ok(Outcome::Ok)
+}
+
+fn explain(faults: &[Injection]) -> anyhow::Result<Outcome> {
+    let mut out = std::io::stdout().lock();
+    for (i, fault) in faults.iter().map(Injection::fault).enumerate() {
+        let gap = if i > 0 { "\n" } else { "" };
+        writeln!(out, "{gap}{}: {}\n\n{}", fault.id(), fault.title(), fault.explain())?;
+    }
+    Ok(Outcome::Ok)
 }
 
 /// Two columns, for people; the first alone is what arguments take.

@@ -7,7 +7,7 @@ use clap::Args;
 use super::Outcome;
 use super::screen::ScreenArgs;
 use crate::engine::cpu::CpuOptions;
-use crate::fault::Injection;
+use crate::fault::{Injection, Injections};
 use crate::model::CaptureSet;
 use crate::session::{Config, Source, Tokens};
 
@@ -47,9 +47,10 @@ pub struct InspectArgs {
     /// Keep our engine's keys and values in f16, as llama.cpp does by default
     #[arg(long)]
     kv_f16: bool,
-    /// Mistake to make in our engine: ID or ID@LAYER (`paritty demo --fault list` names them)
+    /// Mistake to make in our engine: ID or ID@LAYER (`paritty demo --fault list` names them); may be
+    /// given several times
     #[arg(long, value_name = "ID")]
-    fault: Option<Injection>,
+    fault: Vec<Injection>,
     /// Do not start computing before a key says so
     #[arg(long)]
     paused: bool,
@@ -74,7 +75,7 @@ impl InspectArgs {
             context: self.ctx,
             capture: self.checkpoints,
             cpu: CpuOptions { threads: self.threads, kv_f16: self.kv_f16 },
-            fault: self.fault,
+            faults: Injections::new(self.fault),
             replay: None,
             running: !self.paused,
         })

@@ -17,7 +17,7 @@ use crate::engine::cpu::CpuOptions;
 use crate::engine::open::{self, Kind};
 use crate::engine::own_run::OwnRun;
 use crate::engine::run::{KvType, Run};
-use crate::fault::Injection;
+use crate::fault::{Injection, Injections, recorder};
 use crate::gguf::Gguf;
 use crate::model::{CaptureSet, arch};
 use crate::tokenizer::{Options, Tokenizer};
@@ -75,9 +75,10 @@ pub struct TraceArgs {
     /// Go on after a token that ends the text
     #[arg(long)]
     ignore_eos: bool,
-    /// Mistake to make in our engine: ID or ID@LAYER (`paritty demo --fault list` names them)
+    /// Mistake to make in our engine: ID or ID@LAYER (`paritty demo --fault list` names them); may be
+    /// given several times
     #[arg(long, value_name = "ID")]
-    fault: Option<Injection>,
+    fault: Vec<Injection>,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -163,8 +164,8 @@ impl TraceArgs {
         let done = match self.engine {
             EngineKind::Cpu => self.own(Kind::Cpu, &stop),
             EngineKind::Oracle => self.own(Kind::Oracle, &stop),
-            EngineKind::LlamaCpp if self.fault.is_some() => {
-                bail!("--fault needs an engine of ours: cpu or oracle")
+            EngineKind::LlamaCpp if !self.fault.is_empty() => {
+                bail!("--fault needs an engine of ours: cpu or oracle; for llama.cpp, change the file with `paritty mutate`")
             }
             EngineKind::LlamaCpp => self.llama_cpp(&stop),
         };
@@ -266,17 +267,17 @@ impl TraceArgs {
         );
         let gguf = Arc::new(Gguf::open(&self.model)?);
         let tokenizer = Tokenizer::from_gguf(&gguf);
-        let (prompt, text) = self.prompt(arch::graph(&gguf)?.n_vocab as u32, |text, open| {
+        let faults = Injections::new(self.fault.clone());
+        let (mut prompt, text) = self.prompt(arch::graph(&gguf)?.n_vocab as u32, |text, open| {
             let options = Options { add_bos: if open { None } else { Some(false) }, parse_special: true };
             Ok(tokenizer
                 .as_ref()
                 .map_err(|e| anyhow::anyhow!("{e}; give --tokens instead of --prompt"))?
                 .encode(text, options))
         })?;
+        faults.change_tokens(&mut prompt);
         let mut graph = arch::graph_for(&gguf, arch::Context(Some(self.context(prompt.len()))))?;
-        if let Some(fault) = &self.fault {
-            fault.apply(&mut graph)?;
-        }
+        faults.apply(&mut graph)?;
         let kv_f16 = match self.llama.kv {
             Some(KvType::F16) => true,
             None | Some(KvType::F32) => false,
@@ -287,7 +288,7 @@ impl TraceArgs {
         let options = CpuOptions { threads: self.threads.unwrap_or(0), kv_f16 };
         let mut engine = open::open(kind, &gguf, graph, options)?;
         engine.set_capture(self.checkpoints.clone());
-        engine.set_fault(self.fault.map(|f| f.to_string()));
+        let engine = recorder::dress(engine, &faults);
         self.record(&mut OwnRun::new(engine, tokenizer.ok()), &prompt, text, stop)
     }
 

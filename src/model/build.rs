@@ -1,5 +1,6 @@
 //! Building a graph from a model file: every weight is looked up and its shape checked on the way.
 
+use super::departure::Departure;
 use super::hparams::ModelError;
 use super::{Checkpoint, Graph, Node, NodeId, Op};
 use crate::gguf::{Gguf, TensorInfo};
@@ -67,7 +68,9 @@ impl<'a> Builder<'a> {
             op,
             inputs: inputs.to_vec(),
             weight: None,
+            weight_type: None,
             bias: None,
+            departure: Departure::default(),
             checkpoint: checkpoint.into(),
             width,
             shape: vec![width],
@@ -184,7 +187,11 @@ impl<'a> Builder<'a> {
     }
 
     /// The finished graph.
-    pub fn finish(self, n_layer: usize, n_embd: usize, n_vocab: usize, n_ctx: usize) -> Graph {
+    pub fn finish(mut self, n_layer: usize, n_embd: usize, n_vocab: usize, n_ctx: usize) -> Graph {
+        for node in &mut self.nodes {
+            let tensor = node.weight.as_deref().and_then(|name| self.gguf.tensor(name));
+            node.weight_type = tensor.map(|t| t.weight_type);
+        }
         Graph { nodes: self.nodes, n_layer, n_embd, n_vocab, n_ctx }
     }
 

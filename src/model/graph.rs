@@ -3,7 +3,9 @@
 //! Taps, single-node evaluation, fault injection and every backend read this one description.
 //! All widths are numbers of f32 values *for one position*.
 
+use super::departure::Departure;
 use super::{Checkpoint, Site};
+use crate::gguf::WeightType;
 
 /// Index of a node in its graph; a node's inputs always have smaller indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +142,18 @@ impl Op {
         }
     }
 
+    /// The operation without the shifts of position or cache that a fault may have given it.
+    #[must_use]
+    pub fn unshifted(&self) -> Self {
+        let mut op = self.clone();
+        match &mut op {
+            Self::Rope(rope) => rope.position_shift = 0,
+            Self::Scores(a) | Self::SoftMax(a) | Self::Mix(a) => a.cache_shift = 0,
+            _ => {}
+        }
+        op
+    }
+
     /// Whether the output has one group of values per visible position.
     pub fn grows(&self) -> bool {
         matches!(self, Self::Scores(_) | Self::SoftMax(_))
@@ -177,8 +191,12 @@ pub struct Node {
     pub inputs: Vec<NodeId>,
     /// Name of its weight tensor in the model file.
     pub weight: Option<String>,
+    /// How the model file stores the weight.
+    pub weight_type: Option<WeightType>,
     /// Name of its bias tensor in the model file.
     pub bias: Option<String>,
+    /// How it departs from the right computation; not at all in a right model.
+    pub departure: Departure,
     /// The checkpoint its output is known by, if it has one.
     pub checkpoint: Option<Checkpoint>,
     /// Values of its output at one position; for scores and probabilities, per visible position
@@ -218,6 +236,11 @@ impl Graph {
     /// The nodes known by `site`, one a layer.
     pub fn at_site(&mut self, site: Site) -> impl Iterator<Item = &mut Node> {
         self.nodes.iter_mut().filter(move |n| n.checkpoint.is_some_and(|c| c.site() == site))
+    }
+
+    /// The rules of attention in its first layer.
+    pub fn attention(&self) -> Option<&Attention> {
+        self.nodes.iter().find_map(|n| n.op.attention())
     }
 
     /// Every checkpoint, in order of execution.

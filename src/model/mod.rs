@@ -3,8 +3,13 @@
 pub mod arch;
 pub mod build;
 pub mod checkpoint;
+pub mod departure;
 pub mod graph;
 pub mod hparams;
+pub mod misread;
+pub mod view;
 
 pub use checkpoint::{CaptureSet, Checkpoint, Parent, Phase, Site};
+pub use departure::Departure;
 pub use graph::{Graph, Node, NodeId, Op};
+pub use view::View;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Pace, Source};
 use crate::engine::EngineError;
 use crate::engine::cpu::CpuOptions;
-use crate::fault::{FaultError, Injection};
+use crate::fault::{FaultError, Injections};
 use crate::gguf::GgufError;
 use crate::model::CaptureSet;
 use crate::model::hparams::ModelError;
@@ -43,8 +43,8 @@ pub struct Config {
     pub capture: CaptureSet,
     /// How our engines compute.
     pub cpu: CpuOptions,
-    /// A fault for our engine on the candidate's side.
-    pub fault: Option<Injection>,
+    /// Faults for our engine on the candidate's side.
+    pub faults: Injections,
     /// Replay the reference's trace at this pace instead of following it.
     pub replay: Option<Pace>,
     /// Whether engines run from the start.

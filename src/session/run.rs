@@ -12,6 +12,7 @@ use super::plan::{Goal, Plan};
 use super::side::{EngineParts, Side, trace_path};
 use super::words::Words;
 use super::{Command, Config, Focus, Link, RunState, SessionError, Snapshot, Source, TokenView, Tokens};
+use crate::fault::Injections;
 use crate::compare::{CellState, Comparison, logits};
 use crate::engine::open::Kind;
 use crate::gguf::Gguf;
@@ -126,11 +127,9 @@ impl State {
         let side = |name: &'static str, source: &Source, is_candidate: bool| {
             let engine = |kind| {
                 let mut graph = graph.clone();
-                let fault = config.fault.filter(|_| is_candidate);
-                if let Some(fault) = &fault {
-                    fault.apply(&mut graph)?;
-                }
-                let parts = EngineParts { gguf: &gguf, graph, fault: fault.map(|f| f.to_string()) };
+                let faults = if is_candidate { config.faults.clone() } else { Injections::default() };
+                faults.apply(&mut graph)?;
+                let parts = EngineParts { gguf: &gguf, graph, faults };
                 Side::engine(name, kind, parts, config, folder.path(), wake)
             };
             match source {
@@ -143,7 +142,13 @@ impl State {
                 Source::Trace(path) => Side::trace(path, config, folder.path(), wake),
             }
         };
-        if config.fault.is_some() && !matches!(config.candidate, Source::Cpu | Source::Oracle) {
+        if let Some(fault) = config.faults.of_tokens() {
+            return Err(SessionError::Usage(format!(
+                "fault `{fault}` changes the prompt, which both sides share: record a run with `paritty trace \
+                 --fault {fault}` and give that as a side"
+            )));
+        }
+        if !config.faults.is_empty() && !matches!(config.candidate, Source::Cpu | Source::Oracle) {
             return Err(SessionError::Usage(
                 "--fault needs an engine of ours as candidate: cpu or oracle".into(),
             ));

@@ -11,6 +11,7 @@ use super::config::{Config, SessionError};
 use super::driver::Driver;
 use super::replay::Replay;
 use super::{SideStatus, Source, SourceState, Tokens};
+use crate::fault::{Injections, recorder};
 use crate::engine::cpu::CpuOptions;
 use crate::engine::open::{self, Kind};
 use crate::gguf::Gguf;
@@ -46,8 +47,8 @@ pub struct EngineParts<'a> {
     pub gguf: &'a Arc<Gguf>,
     /// Its graph, with faults.
     pub graph: Graph,
-    /// The fault's name, for the title and the header.
-    pub fault: Option<String>,
+    /// The faults in it, for the title, the header and the recorder.
+    pub faults: Injections,
 }
 
 /// What one poll took in.
@@ -94,15 +95,14 @@ impl Side {
         wake: &Arc<Notify>,
     ) -> Result<Self, SessionError> {
         let path = folder.join(format!("{name}.jsonl"));
-        let remark = parts.fault.as_ref().map(|f| format!("fault: {f}"));
+        let remark = (!parts.faults.is_empty()).then(|| format!("fault: {}", parts.faults));
         let driver = Driver::start(name, path.clone(), Arc::clone(wake), {
-            let (gguf, graph, fault) = (Arc::clone(parts.gguf), parts.graph, parts.fault);
+            let (gguf, graph, faults) = (Arc::clone(parts.gguf), parts.graph, parts.faults);
             let (options, capture): (CpuOptions, CaptureSet) = (config.cpu, config.capture.clone());
             move || {
                 let mut engine = open::open(kind, &gguf, graph, options).map_err(|e| e.to_string())?;
                 engine.set_capture(capture);
-                engine.set_fault(fault);
-                Ok(engine)
+                Ok(recorder::dress(engine, &faults))
             }
         })
         .map_err(SessionError::system("cannot start the engine's thread"))?;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::ops;
+use super::{departed, ops};
 use super::real::Real;
 use super::weights::Matrix;
 use crate::engine::EngineError;
 use crate::gguf::{Gguf, GgufError};
 use crate::model::graph::Attention;
 use crate::model::hparams::ModelError;
-use crate::model::{Node, Op};
+use crate::model::view;
+use crate::model::{Node, Op, View};
 
 /// Below this many multiply-adds attention stays on one thread.
 const SERIAL_ATTENTION: usize = 1 << 17;
@@ -31,19 +32,31 @@ pub struct Bound {
     vector: Option<Vec<f32>>,
     bias: Option<Vec<f32>>,
     frequencies: Vec<f64>,
+    /// The same through the node's views, where it reads its weight otherwise from a later position on.
+    departed: Option<Box<Self>>,
 }
 
 impl Bound {
     /// Looks the node's weights up. Shapes were checked when the graph was built.
     pub fn new(gguf: &Arc<Gguf>, node: &Node) -> Result<Self, EngineError> {
+        let views = node.departure.views.as_slice();
+        if views.is_empty() || node.departure.from == 0 {
+            return Self::through(gguf, node, views);
+        }
+        let departed = Self::through(gguf, node, views)?;
+        Ok(Self { departed: Some(Box::new(departed)), ..Self::through(gguf, node, &[])? })
+    }
+
+    fn through(gguf: &Arc<Gguf>, node: &Node, views: &[View]) -> Result<Self, EngineError> {
         let info = |name: &str| gguf.tensor(name).ok_or_else(|| missing(gguf, name));
         let values = |name: &str| gguf.to_f32(info(name)?).map_err(model);
-        let mut bound = Self { matrix: None, vector: None, bias: None, frequencies: Vec::new() };
+        let mut bound =
+            Self { matrix: None, vector: None, bias: None, frequencies: Vec::new(), departed: None };
         if let Some(name) = &node.weight {
             if matches!(node.op, Op::Embed | Op::PosEmbed | Op::MatMul) {
-                bound.matrix = Some(Matrix::new(gguf, info(name)?).map_err(model)?);
+                bound.matrix = Some(Matrix::through(gguf, info(name)?, views).map_err(model)?);
             } else {
-                bound.vector = Some(values(name)?);
+                bound.vector = Some(view::read(gguf, info(name)?, views).map_err(model)?);
             }
         }
         if let Some(name) = &node.bias {
@@ -76,11 +89,25 @@ impl Bound {
         &self.frequencies
     }
 
+    /// The weights as a node reads them that departs.
+    pub fn departed(&self) -> &Self {
+        self.departed.as_deref().unwrap_or(self)
+    }
+
     /// Computes the node's output from its inputs.
     pub fn run<T: Real>(&self, node: &Node, at: Moment, inputs: &[&[T]], out: &mut Vec<T>) {
+        if node.departure.is_none() {
+            self.execute(&node.op, node.width, at, inputs, out);
+        } else {
+            departed::run(self, node, at, inputs, out);
+        }
+    }
+
+    /// Computes what `op` says.
+    pub fn execute<T: Real>(&self, op: &Op, width: usize, at: Moment, inputs: &[&[T]], out: &mut Vec<T>) {
         let visible = at.position + 1;
-        out.resize(if node.op.grows() { node.width * visible } else { node.width }, T::default());
-        match &node.op {
+        out.resize(if op.grows() { width * visible } else { width }, T::default());
+        match op {
             Op::Embed => self.lookup(at.token as usize, out),
             Op::PosEmbed => self.lookup(at.position, out),
             Op::RmsNorm { eps, group } => ops::rms_norm(inputs[0], *eps, *group, self.vector.as_deref(), out),
@@ -93,12 +120,12 @@ impl Bound {
                 }
             }
             Op::AddBias => {
-                let bias = self.vector.as_deref().unwrap_or_default();
-                for ((out, x), b) in out.iter_mut().zip(inputs[0]).zip(bias) {
-                    *out = T::from_f64(x.to_f64() + *b as f64);
+                out.copy_from_slice(inputs[0]);
+                for (out, b) in out.iter_mut().zip(self.vector.as_deref().unwrap_or_default()) {
+                    *out = T::from_f64(out.to_f64() + *b as f64);
                 }
             }
-            Op::Slice { start } => out.copy_from_slice(&inputs[0][*start..][..node.width]),
+            Op::Slice { start } => out.copy_from_slice(&inputs[0][*start..][..width]),
             Op::Rope(rope) => ops::rope(inputs[0], rope, &self.frequencies, at.position, out),
             Op::Scale { factor } => {
                 for (out, x) in out.iter_mut().zip(inputs[0]) {

@@ -1,6 +1,7 @@
 //! The CPU backend: executes a graph token by token, in f32 (the engine) or in f64 (the oracle,
 //! which stands for exact arithmetic).
 
+mod departed;
 pub(crate) mod dot;
 pub(crate) mod kernel;
 pub(crate) mod ops;
@@ -34,12 +35,20 @@ struct History<T> {
     width: usize,
     /// See [`crate::model::graph::Attention::cache_shift`].
     shift: i32,
+    /// See [`crate::model::Departure::from`].
+    from: usize,
+    /// See [`crate::model::Departure::unwritten`].
+    unwritten: Option<usize>,
 }
 
 impl<T: Real> History<T> {
     fn store(&mut self, position: usize, row: &[T], kv_f16: bool) {
-        let slot = position.saturating_add_signed(self.shift as isize);
+        let shift = if position >= self.from { self.shift as isize } else { 0 };
+        let slot = position.saturating_add_signed(shift);
         self.rows.resize(((position + 1).max(slot + 1)) * self.width, T::default());
+        if self.unwritten == Some(position) {
+            return;
+        }
         let row = if kv_f16 { weights::round_to_f16(row) } else { row.into() };
         self.rows[slot * self.width..][..self.width].copy_from_slice(&row);
     }
@@ -82,7 +91,16 @@ impl<T: Real> CpuEngine<T> {
                     rows: Vec::new(),
                     width: graph.node(id).width,
                     shift: attention.cache_shift,
+                    from: node.departure.from,
+                    unwritten: node.departure.unwritten,
                 });
+            }
+        }
+        for node in graph.nodes.iter().filter(|n| n.departure.lag > 0) {
+            if let Some(&id) = node.inputs.first() {
+                let width = graph.node(id).width;
+                let plain = History { rows: Vec::new(), width, shift: 0, from: 0, unwritten: None };
+                history[id.index()].get_or_insert(plain);
             }
         }
         let header = Header {
@@ -139,6 +157,10 @@ impl<T: Real> CpuEngine<T> {
                 .map(|(i, id)| match &self.history[id.index()] {
                     Some(history) if node.op.history_input() == Some(i) => {
                         &history.rows[..(moment.position + 1) * history.width]
+                    }
+                    Some(history) if i == 0 && node.departure.lags_at(moment.position) => {
+                        let position = moment.position.saturating_sub(node.departure.lag);
+                        &history.rows[position * history.width..][..history.width]
                     }
                     _ => self.rows[id.index()].as_slice(),
                 })

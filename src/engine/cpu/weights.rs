@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::dot::PIECE;
 use super::real::Real;
 use crate::gguf::{Dequantize, Gguf, GgufError, TensorInfo, WeightType};
+use crate::model::view::{self, View};
 
 /// Below this many multiply-adds a product is not worth waking other threads for (about 20 µs).
 const SERIAL_PRODUCT: usize = 1 << 18;
@@ -18,12 +19,33 @@ pub struct Matrix {
     gguf: Arc<Gguf>,
     info: TensorInfo,
     dequantize: Dequantize,
+    layout: Layout,
+}
+
+/// Where a matrix's rows are.
+#[derive(Clone)]
+enum Layout {
+    /// In the file, in order.
+    File,
+    /// In the file, in another order.
+    Reordered(Arc<[View]>),
+    /// Here, widened and changed.
+    Changed(Arc<[f32]>),
 }
 
 impl Matrix {
-    /// The tensor `info` of `gguf`. Fails where its weight type is not supported.
-    pub fn new(gguf: &Arc<Gguf>, info: &TensorInfo) -> Result<Self, GgufError> {
-        Ok(Self { gguf: Arc::clone(gguf), info: info.clone(), dequantize: gguf.dequantizer(info)? })
+    /// The tensor `info` of `gguf` as read through `views`. Fails where its weight type is not
+    /// supported. Views that do more than reorder rows cost a copy of the tensor in f32.
+    pub fn through(gguf: &Arc<Gguf>, info: &TensorInfo, views: &[View]) -> Result<Self, GgufError> {
+        let layout = if views.is_empty() {
+            Layout::File
+        } else if view::row_behind(views, 0, 1).is_some() {
+            Layout::Reordered(views.into())
+        } else {
+            Layout::Changed(view::read(gguf, info, views)?.into())
+        };
+        let dequantize = gguf.dequantizer(info)?;
+        Ok(Self { gguf: Arc::clone(gguf), info: info.clone(), dequantize, layout })
     }
 
     /// The tensor's entry in the file.
@@ -31,35 +53,35 @@ impl Matrix {
         &self.info
     }
 
-    /// The bytes of row `row`, as the file has them.
-    pub fn row_bytes(&self, row: usize) -> &[u8] {
-        self.row_at(row)
+    /// The bytes that row `row` is read from; none where its values are changed after widening.
+    pub fn row_bytes(&self, row: usize) -> Option<&[u8]> {
+        (!matches!(self.layout, Layout::Changed(_))).then(|| self.row_at(row))
     }
 
     /// Widens row `row` into `out` (as many values as a row has).
     pub fn row(&self, row: usize, out: &mut [f32]) {
-        (self.dequantize)(self.row_at(row), out);
+        match &self.layout {
+            Layout::Changed(values) => out.copy_from_slice(&values[row * out.len()..][..out.len()]),
+            _ => (self.dequantize)(self.row_at(row), out),
+        }
     }
 
     /// `out = matrix · x (+ bias)`, rows shared among the threads of the current pool.
     pub fn multiply<T: Real>(&self, x: &[T], bias: Option<&[f32]>, out: &mut [T]) {
-        let one = |row: usize, out: &mut T| {
-            let sum = self.row_dot(self.row_at(row), x);
-            *out = T::from_f64(sum + bias.map_or(0.0, |b| b[row] as f64));
-        };
-        if x.len() * out.len() < SERIAL_PRODUCT {
-            out.iter_mut().enumerate().for_each(|(row, out)| one(row, out));
-        } else {
-            let rows_per_task = (SERIAL_PRODUCT / 4).div_ceil(x.len());
-            out.par_chunks_mut(rows_per_task).enumerate().for_each(|(task, out)| {
-                for (i, out) in out.iter_mut().enumerate() {
-                    one(task * rows_per_task + i, out);
-                }
-            });
+        match &self.layout {
+            Layout::Changed(values) => {
+                products(x, bias, out, |row| T::dot(&values[row * x.len()..][..x.len()], x));
+            }
+            _ => products(x, bias, out, |row| self.row_dot(self.row_at(row), x)),
         }
     }
 
+    /// The row's bytes; a matrix that is changed has none that say what it is.
     fn row_at(&self, row: usize) -> &[u8] {
+        let row = match &self.layout {
+            Layout::Reordered(views) => view::row_behind(views, row, self.info.rows()).unwrap_or(row),
+            _ => row,
+        };
         let bytes = self.info.row_bytes();
         &self.gguf.data(&self.info)[row * bytes..][..bytes]
     }
@@ -83,6 +105,28 @@ impl Matrix {
             sum += T::dot(piece, x);
         }
         sum
+    }
+}
+
+/// `out[row] = product(row) + bias[row]`, rows shared among threads where the work is worth it.
+fn products<T: Real>(
+    x: &[T],
+    bias: Option<&[f32]>,
+    out: &mut [T],
+    product: impl Fn(usize) -> f64 + Sync,
+) {
+    let one = |row: usize, out: &mut T| {
+        *out = T::from_f64(product(row) + bias.map_or(0.0, |b| b[row] as f64));
+    };
+    if x.len() * out.len() < SERIAL_PRODUCT {
+        out.iter_mut().enumerate().for_each(|(row, out)| one(row, out));
+    } else {
+        let rows_per_task = (SERIAL_PRODUCT / 4).div_ceil(x.len());
+        out.par_chunks_mut(rows_per_task).enumerate().for_each(|(task, out)| {
+            for (i, out) in out.iter_mut().enumerate() {
+                one(task * rows_per_task + i, out);
+            }
+        });
     }
 }
 
