@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "says what was left out and why")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -249,19 +250,7 @@ fn check_c_alone(program: &Path, folder: &Path) {
     assert!(store.has_ended());
 
     quiet(&record(program, "fork", folder, &[]));
-    let parent = folder.join("fork.jsonl");
-    let child = fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).find(|path| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name.starts_with("fork-") && name.ends_with(".jsonl")
-    });
-    for (path, positions) in [(parent, [0, 2, 4].as_slice()), (child.unwrap(), &[1, 3])] {
-        let store = Store::load(&path).unwrap();
-        assert_eq!(store.positions().collect::<Vec<_>>(), positions);
-        assert_eq!((store.notes().skipped_count, store.has_ended()), (0, true));
-        for &position in positions {
-            check_layer(&store, position, [0, 1, 1, 2, 2][position as usize], usize::MAX);
-        }
-    }
+    check_fork(folder);
 
     // 8 blocks of 512 bytes or more, by shell: less than the run needs.
     let output = clean("sh")
@@ -275,6 +264,23 @@ fn check_c_alone(program: &Path, folder: &Path) {
     let store = Store::load(&folder.join("limited.jsonl")).unwrap();
     assert_eq!((store.notes().skipped_count, store.notes().waiting), (0, 0), "no line is torn");
     assert!(store.positions().count() > 3 && !store.has_ended());
+}
+
+/// Two processes, two traces.
+fn check_fork(folder: &Path) {
+    let parent = folder.join("fork.jsonl");
+    let child = fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).find(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with("fork-") && name.ends_with(".jsonl")
+    });
+    for (path, positions) in [(parent, [0, 2, 4].as_slice()), (child.unwrap(), &[1, 3])] {
+        let store = Store::load(&path).unwrap();
+        assert_eq!(store.positions().collect::<Vec<_>>(), positions);
+        assert_eq!((store.notes().skipped_count, store.has_ended()), (0, true));
+        for &position in positions {
+            check_layer(&store, position, [0, 1, 1, 2, 2][position as usize], usize::MAX);
+        }
+    }
 }
 
 #[test]
@@ -344,4 +350,140 @@ fn the_rust_module() {
     let store = check_run(&folder.join("panic.jsonl"), "host", usize::MAX);
     check(&store, 0, "result_norm", Dtype::F32, &[16], 2, usize::MAX);
     assert!(store.has_ended());
+}
+
+/// The Python that has the libraries, if another one than `python3` has them.
+fn python_with_libraries() -> String {
+    std::env::var("PARITTY_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
+/// A program that hands its arguments to a Python script.
+fn python_host(folder: &Path, python: &str) -> PathBuf {
+    let (program, script) = (folder.join("host"), root().join("tests/loggers/host.py"));
+    fs::write(&program, format!("#!/bin/sh\nexec '{python}' -B '{}' \"$@\"\n", script.display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+#[test]
+fn the_python_module() {
+    if !is_there("python3", "the Python module") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let program = python_host(folder, "python3");
+    check_host(&program, folder);
+    quiet(&record(&program, "fork", folder, &[]));
+    check_fork(folder);
+
+    let program = python_host(folder, &python_with_libraries());
+    let output = record(&program, "kinds", folder, &[]);
+    quiet(&output);
+    let there = String::from_utf8(output.stdout).unwrap();
+    let store = Store::load(&folder.join("kinds.jsonl")).unwrap();
+    let rows: Vec<f32> = (0..24).map(|i| i as f32 / 4.0 - 2.0).collect();
+    let mut groups = vec![(0, Dtype::F32)];
+    for (library, first, dtypes) in [
+        ("numpy", 1, &[Dtype::F32, Dtype::F16, Dtype::F32, Dtype::F32, Dtype::F32, Dtype::F32][..]),
+        ("torch", 7, &[Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::F32]),
+    ] {
+        if there.contains(library) {
+            groups.extend((first..).zip(dtypes.iter().copied()));
+        } else {
+            eprintln!("no {library} here: its arrays are left out");
+        }
+    }
+    let at: Checkpoint = "Qcur_rope-0".parse().unwrap();
+    for (position, dtype) in groups {
+        let mut tensor = Tensor::default();
+        assert!(store.read(position, at, &mut tensor).unwrap(), "{position}");
+        let scale = if position == 5 { 4.0 } else { 1.0 };
+        assert_eq!(tensor.values, rows.iter().map(|x| x * scale).collect::<Vec<_>>(), "{position}");
+        assert_eq!((&*tensor.shape, store.cell(position, at).unwrap().dtype), (&[8, 3][..], dtype));
+    }
+    assert_eq!(store.notes().skipped_count, 0);
+}
+
+/// The hooks against our own engine in f64: every family, every checkpoint that hooks can have. Both compute in their
+/// own way from the same weights, so that agreement says that names, shapes, order and positions are right.
+#[test]
+fn hugging_face_models() {
+    let python = python_with_libraries();
+    let script = root().join("tests/loggers/hugging_face.py");
+    let has_libraries = Command::new(&python)
+        .args(["-c", "import gguf, numpy, torch, transformers"])
+        .output()
+        .is_ok_and(|o| o.status.success());
+    if !has_libraries {
+        eprintln!(
+            "{python} lacks gguf, torch or transformers (PARITTY_PYTHON names another): the hooks are left out"
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let asset = |name: &str| root().join("assets/models").join(name);
+    // What hooks cannot have, beside kq.
+    let biased = ["Qcur_mm", "Kcur_mm", "Vcur_mm"];
+    let models = [
+        (asset("shakespeare-f16.gguf"), "step", &[][..]),
+        (asset("shakespeare-llama3-q4_k_m.gguf"), "batch", &[]),
+        (asset("shakespeare-qwen2-f16.gguf"), "generate", &biased),
+        (asset("shakespeare-phi3-q4_k_m.gguf"), "batch", &["Qcur_scaled"]),
+        (asset("shakespeare-gpt2-f32.gguf"), "step", &["wqkv"]),
+        (folder.join("gemma2.gguf"), "batch", &["Qcur_scaled"]),
+    ];
+    let names = models.each_ref().map(|(model, ..)| model.file_stem().unwrap().to_str().unwrap());
+    let traces = names.map(|name| folder.join(format!("{name}.theirs.jsonl")));
+    let mut command = clean(&python);
+    command.arg("-B").arg(&script).args(["1,20,31,44,55,60,71,84,93,104,115,126", "float32"]);
+    for ((model, how, _), trace) in models.iter().zip(&traces) {
+        command.args([model, trace]).arg(how);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let fed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(fed.lines().count(), models.len(), "{fed}");
+
+    for ((((model, how, left_out), name), theirs), tokens) in
+        models.iter().zip(names).zip(&traces).zip(fed.lines())
+    {
+        let ours = folder.join(format!("{name}.ours.jsonl"));
+        let [model, ours_text] = [model, &ours].map(|p| p.to_str().unwrap());
+        let traced = clean(env!("CARGO_BIN_EXE_paritty"))
+            .args(["trace", model, "--engine", "oracle", "--tokens", tokens, "-o", ours_text])
+            .output()
+            .unwrap();
+        assert!(traced.status.success(), "{}", String::from_utf8_lossy(&traced.stderr));
+        let (ours, theirs) = (Store::load(&ours).unwrap(), Store::load(theirs).unwrap());
+        assert_eq!(ours.positions().count(), if *how == "generate" { 16 } else { 12 }, "{name}");
+        let mut compared = 0;
+        for position in ours.positions() {
+            assert_eq!(
+                ours.token(position).map(|t| t.id),
+                theirs.token(position).map(|t| t.id),
+                "{name}, {position}"
+            );
+            for at in ours.checkpoints(position) {
+                let site = at.site().name();
+                if site == "kq" || left_out.contains(&site) {
+                    continue;
+                }
+                let (mut a, mut b) = (Tensor::default(), Tensor::default());
+                assert!(ours.read(position, at, &mut a).unwrap());
+                assert!(theirs.read(position, at, &mut b).unwrap(), "{name}: {at} at {position} is missing");
+                assert_eq!(a.shape, b.shape, "{name}: {at}");
+                let (mut error, mut square) = (0.0, 0.0);
+                for (a, b) in a.values.iter().zip(&b.values) {
+                    error += f64::from(a - b).powi(2);
+                    square += f64::from(*a).powi(2);
+                }
+                // f32 against f64: the worst of all cells was 1.6e-12; a wrong order of rows gives 1.8.
+                assert!(error / square < 1e-10, "{name}: {at} at {position}: NMSE {:e}", error / square);
+                compared += 1;
+            }
+        }
+        assert!(compared > 400, "{name}: {compared} cells");
+    }
 }
