@@ -270,8 +270,8 @@ fn check_c_alone(program: &Path, folder: &Path) {
 fn check_fork(folder: &Path) {
     let parent = folder.join("fork.jsonl");
     let child = fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).find(|path| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name.starts_with("fork-") && name.ends_with(".jsonl")
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        stem.starts_with("fork-") && path.extension().is_some_and(|e| e == "jsonl")
     });
     for (path, positions) in [(parent, [0, 2, 4].as_slice()), (child.unwrap(), &[1, 3])] {
         let store = Store::load(&path).unwrap();
