@@ -5,8 +5,15 @@
 use std::path::Path;
 use std::process::Command;
 
+/// Pages whose commands and links are tried; commands run in the repository's folder.
+const PAGES: [&str; 3] = ["README.md", "assets/examples/freed-memory/README.md", "assets/loggers/README.md"];
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
 fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+    page(PAGES[0])
 }
 
 /// A `console` block: commands behind `$ `, `? N` for an exit code other than 0, and lines that
@@ -41,9 +48,8 @@ fn examples(text: &str) -> Vec<Example> {
 
 #[test]
 fn every_command_prints_what_the_readme_says() {
-    let examples = examples(&readme());
-    assert!(examples.len() >= 3, "the README shows commands");
-    for example in examples {
+    assert!(examples(&readme()).len() >= 3, "the README shows commands");
+    for example in PAGES.iter().flat_map(|name| examples(&page(name))) {
         let mut words = example.command.split_whitespace();
         assert_eq!(words.next(), Some("paritty"), "{}", example.command);
         let arguments: Vec<&str> = words.collect();
@@ -87,12 +93,14 @@ fn the_keys_are_those_of_the_program() {
 
 #[test]
 fn every_linked_file_is_there() {
-    let text = readme();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        let file = link.split('#').next().unwrap();
-        if !file.is_empty() && !file.contains("://") {
-            assert!(root.join(file).exists(), "README links to {file}");
+    for name in PAGES {
+        let text = page(name);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name).parent().unwrap().to_owned();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if !file.is_empty() && !file.contains("://") {
+                assert!(folder.join(file).exists(), "{name} links to {file}");
+            }
         }
     }
 }

@@ -1,14 +1,19 @@
-// A logger that prints memory after it was freed: how good logits come to look like garbage.
+// Two loggers on one engine: one prints memory after it was freed, one does not.
 //
-//   c++ -std=c++11 -O1 freed_memory.cpp -o freed_memory
-//   ./freed_memory              writes naive.jsonl (the flaw) and, beside the engine, truth.jsonl
+//   c++ -std=c++11 -O1 -pthread -I../../loggers freed_memory.cpp -o freed_memory
+//   ORCH_LOG_FILE=naive.jsonl ./freed_memory naive
+//   ORCH_LOG_FILE=fixed.jsonl ./freed_memory fixed
 //
-// Every engine needs a model; this one's is a formula, so that the right values are known: all
-// logits lie between -12 and 12. See README.md beside this file.
+// The engine is a formula, so that the right values are known: every logit lies between -12.4 and 11.7.
+// README.md beside this file says what is to be seen.
+
+#define PARITTY_TRACE_IMPLEMENTATION
+#include "paritty_trace.h"
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,49 +22,38 @@ namespace {
 
 const int max_tokens = 4096;
 
-int setting(const char * name, int otherwise) {
-    const char * text = std::getenv(name);
-    return text != nullptr ? std::atoi(text) : otherwise;
-}
-
-const char * file_name(const char * variable, const char * otherwise) {
-    const char * text = std::getenv(variable);
-    return text != nullptr ? text : otherwise;
-}
-
-void write_record(FILE * file, int token_idx, const std::vector<float> & values) {
-    std::fprintf(file, "{\"team\":\"freed-memory\",\"checkpoint\":\"logits\",\"token_idx\":%d,\"dtype\":\"f32\",\"shape\":\"[151936]\",\"values\":[", token_idx);
-    for (size_t i = 0; i < values.size(); i++) std::fprintf(file, "%s%.6f", i > 0 ? "," : "", values[i]);
-    std::fprintf(file, "]}\n");
-}
-
 // ---------------------------------------------------------------------------------------------------
-// The flaw
+// The flaw. Nothing here looks wrong.
 
 class Logger {
   public:
     static Logger & instance() {
-        static Logger logger;  // its destructor is registered when the constructor has returned …
+        static Logger logger;  // the destructor is registered when the constructor has returned …
         return logger;
     }
 
     void log(const std::vector<float> & logits, size_t count) {
-        if (used < max_tokens) rows[used++].assign(logits.begin(), logits.begin() + count);
+        if (used < max_tokens) rows[used++].assign(logits.begin(), logits.begin() + (long) count);
     }
 
   private:
     std::vector<float> rows[max_tokens];
     int                used = 0;
 
-    Logger() { std::atexit(flush); }  // … so after this. What is registered last runs first.
+    Logger() { std::atexit(flush); }  // … so after this handler. What was registered last runs first.
 
-    // By now every row's memory has been given back. The vectors still point at it, the allocator has
-    // written its lists over the beginning of each block, and nothing crashes.
+    // By now every row has been given back. The vectors still point at their memory, the allocator has written
+    // its lists over the beginning of each block, and nothing crashes.
     static void flush() {
-        Logger & logger = instance();
-        FILE *   file   = std::fopen(file_name("ORCH_LOG_FILE", "naive.jsonl"), "w");
+        const char * path   = std::getenv("ORCH_LOG_FILE");
+        FILE *       file   = path != nullptr ? std::fopen(path, "w") : nullptr;
+        Logger &     logger = instance();
         if (file == nullptr) return;
-        for (int i = 0; i < logger.used; i++) write_record(file, i, logger.rows[i]);
+        for (int i = 0; i < logger.used; i++) {
+            std::fprintf(file, "{\"checkpoint\":\"logits\",\"team\":\"naive\",\"token_idx\":%d,\"dtype\":\"f32\",\"shape\":\"[4096]\",\"values\":[", i);
+            for (size_t k = 0; k < logger.rows[i].size(); k++) std::fprintf(file, "%s%.6f", k > 0 ? "," : "", (double) logger.rows[i][k]);
+            std::fprintf(file, "]}\n");
+        }
         std::fclose(file);
     }
 };
@@ -72,23 +66,32 @@ float logit(int position, int token) {
     return (float) (6.0 * std::sin(phase) + 4.0 * std::cos(2.3 * phase) + 2.0 * std::sin(0.37 * token) - 1.0 / 3.0);
 }
 
+int setting(const char * name, int otherwise) {
+    const char * text = std::getenv(name);
+    return text != nullptr ? std::atoi(text) : otherwise;
+}
+
 }  // namespace
 
-int main() {
-    const int    tokens = setting("TOKENS", 108);
-    const size_t values = (size_t) setting("ORCH_LOG_VALUES", 10);
-    FILE *       truth  = std::fopen(file_name("TRUTH", "truth.jsonl"), "w");
-    if (truth == nullptr || tokens < 1 || tokens > max_tokens || values < 1 || values > 4096) return 2;
+int main(int argc, char ** argv) {
+    const bool fixed = argc > 1 && std::strcmp(argv[1], "fixed") == 0;
+    setenv("ORCH_LOG_VALUES", "10", 0);
+    const int tokens = setting("TOKENS", 40), values = setting("ORCH_LOG_VALUES", 10);
+    if (tokens < 1 || tokens > max_tokens || values < 1 || values > 4096) return 2;
+    if (fixed) paritty_trace_open("fixed", nullptr);
 
-    // What an engine allocates between two rows and keeps: its cache, its text.
-    std::vector<std::unique_ptr<std::string>> kept;
+    std::vector<std::unique_ptr<std::string>> kept;  // what an engine allocates between two rows and keeps
     std::vector<float>                        logits(4096);
     for (int position = 0; position < tokens; position++) {
-        for (int token = 0; token < (int) logits.size(); token++) logits[token] = logit(position, token);
-        kept.emplace_back(new std::string(24 + 40 * (position % 5), 'x'));
-        Logger::instance().log(logits, values);
-        write_record(truth, position, std::vector<float>(logits.begin(), logits.begin() + values));
+        for (int token = 0; token < (int) logits.size(); token++) logits[(size_t) token] = logit(position, token);
+        kept.emplace_back(new std::string((size_t) (24 + 40 * (position % 5)), 'x'));
+        if (fixed) {
+            paritty_trace_tensor((uint32_t) position, "result_output", PARITTY_TRACE_NO_LAYER, PARITTY_TRACE_F32, logits.data(), logits.size(), 1);
+            paritty_trace_complete((uint32_t) position);
+        } else {
+            Logger::instance().log(logits, (size_t) values);
+        }
     }
-    std::fclose(truth);
+    paritty_trace_end();
     return 0;
 }
