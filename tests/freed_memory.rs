@@ -49,18 +49,17 @@ fn the_recorded_traces_are_what_the_text_says() {
     assert_eq!(wrong_and_large(&lucky, &fixed), (40, 0));
     assert_eq!(wrong_and_large(&fixed, &fixed), (0, 0));
     let largest = |rows: &[Vec<f32>]| rows.iter().flatten().fold(0.0_f32, |m, x| m.max(x.abs()));
-    assert!(largest(&lucky) <= largest(&fixed), "the lucky run shows no odd value at all");
+    // The engine's logits lie between -12.4 and 11.7 by its formula; so do all values of the lucky run.
+    assert!(largest(&lucky) < 11.7 && largest(&fixed) < 11.7);
 }
 
 #[test]
 fn the_logger_is_blamed_and_not_the_engine() {
     let fixed = example().join("fixed.jsonl");
-    for name in ["naive.jsonl"] {
-        let (printed, code) = compare(&fixed, &example().join(name));
-        assert_eq!(code, Some(1), "{name}");
-        assert!(printed.contains("not what an engine computed"), "{name}\n{printed}");
-        assert!(printed.contains("heap-pointer"), "{name}\n{printed}");
-    }
+    let (printed, code) = compare(&fixed, &example().join("naive.jsonl"));
+    assert_eq!(code, Some(1));
+    assert!(printed.contains("not what an engine computed"), "{printed}");
+    assert!(printed.contains("heap-pointer"), "{printed}");
 }
 
 /// The program on this machine, at whatever addresses it gets.
