@@ -10,6 +10,7 @@ pub mod gguf;
 #[cfg(feature = "llama-cpp")]
 pub mod llama_cpp;
 pub mod model;
+pub mod mutate;
 pub mod palette;
 pub mod plot;
 pub mod report;

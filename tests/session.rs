@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use paritty::fault::Injections;
 use paritty::compare::Verdict;
 use paritty::engine::cpu::CpuOptions;
+use paritty::fault::Injections;
 use paritty::model::{CaptureSet, Checkpoint, Site};
 use paritty::session::headless::{self, Limits};
 use paritty::session::{Command, Config, Pace, RunState, Session, Snapshot, Source, SourceState, Tokens};

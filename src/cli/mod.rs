@@ -5,6 +5,7 @@ mod audit;
 mod compare;
 mod demo;
 mod inspect;
+mod mutate;
 mod noise;
 mod picture;
 mod quantize;
@@ -69,6 +70,7 @@ enum Command {
     Compare(compare::CompareArgs),
     Demo(demo::DemoArgs),
     Inspect(inspect::InspectArgs),
+    Mutate(mutate::MutateArgs),
     #[command(hide = true)]
     Noise(noise::NoiseArgs),
     Quantize(quantize::QuantizeArgs),
@@ -85,6 +87,7 @@ impl Cli {
             Command::Compare(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Inspect(args) => args.run(),
+            Command::Mutate(args) => args.run(),
             Command::Noise(args) => args.run(),
             Command::Quantize(args) => args.run(),
             Command::Synth(args) => args.run(),

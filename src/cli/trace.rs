@@ -165,7 +165,9 @@ impl TraceArgs {
             EngineKind::Cpu => self.own(Kind::Cpu, &stop),
             EngineKind::Oracle => self.own(Kind::Oracle, &stop),
             EngineKind::LlamaCpp if !self.fault.is_empty() => {
-                bail!("--fault needs an engine of ours: cpu or oracle; for llama.cpp, change the file with `paritty mutate`")
+                bail!(
+                    "--fault needs an engine of ours: cpu or oracle; for llama.cpp, change the file with `paritty mutate`"
+                )
             }
             EngineKind::LlamaCpp => self.llama_cpp(&stop),
         };

@@ -49,11 +49,11 @@ pub enum GgufError {
 }
 
 impl GgufError {
-    pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
     }
 
-    pub(super) fn file(path: &Path, problem: impl Into<String>) -> Self {
+    pub(crate) fn file(path: &Path, problem: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), problem: problem.into() }
     }
 

@@ -150,6 +150,17 @@ impl Gguf {
         data.get(range).unwrap_or_default()
     }
 
+    /// The whole file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// Where a tensor's bytes lie in the file.
+    pub fn range(&self, info: &TensorInfo) -> Range<u64> {
+        let start = self.data as u64 + info.offset;
+        start..start.saturating_add(info.bytes)
+    }
+
     /// The function that widens this tensor's blocks to f32; an error names the tensor and its type if
     /// paritty cannot compute with it.
     pub fn dequantizer(&self, info: &TensorInfo) -> Result<Dequantize, GgufError> {

@@ -177,7 +177,7 @@ impl<'a> Value<'a> {
     }
 
     /// What it is, for an error: `an integer`, `a list of 3 string`.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Unsigned(v) => format!("the integer {v}"),
             Self::Signed(v) => format!("the integer {v}"),

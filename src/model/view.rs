@@ -62,6 +62,8 @@ pub enum ValueChange {
     Scaled(f32),
     /// Plus this.
     Raised(f32),
+    /// This, whatever they were.
+    Set(f32),
     /// Rounded to bf16.
     Bf16,
     /// Each times 1 + share · a number evenly spread over −1 to 1.
@@ -97,6 +99,7 @@ impl ValueChange {
         match *self {
             Self::Scaled(factor) => each(values, |v| v * factor),
             Self::Raised(by) => each(values, |v| v + by),
+            Self::Set(value) => values.fill(value),
             Self::Bf16 => each(values, |v| half::bf16::from_f32(v).to_f32()),
             Self::Noise { share, seed } => {
                 let mut state = seed ^ (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);

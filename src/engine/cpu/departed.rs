@@ -80,14 +80,7 @@ fn scores<T: Real>(inputs: &[&[T]], a: &Attention, d: &Departure, head: usize, o
     }
 }
 
-fn mix<T: Real>(
-    probabilities: &[T],
-    values: &[T],
-    a: &Attention,
-    d: &Departure,
-    head: usize,
-    out: &mut [T],
-) {
+fn mix<T: Real>(probabilities: &[T], values: &[T], a: &Attention, d: &Departure, head: usize, out: &mut [T]) {
     let start = key_head(a, d, head) * a.head_dim_v;
     let width = a.n_head_kv * a.head_dim_v;
     for (i, out) in out.iter_mut().enumerate() {

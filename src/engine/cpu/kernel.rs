@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::{departed, ops};
 use super::real::Real;
 use super::weights::Matrix;
+use super::{departed, ops};
 use crate::engine::EngineError;
 use crate::gguf::{Gguf, GgufError};
 use crate::model::graph::Attention;

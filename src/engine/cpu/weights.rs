@@ -109,12 +109,7 @@ impl Matrix {
 }
 
 /// `out[row] = product(row) + bias[row]`, rows shared among threads where the work is worth it.
-fn products<T: Real>(
-    x: &[T],
-    bias: Option<&[f32]>,
-    out: &mut [T],
-    product: impl Fn(usize) -> f64 + Sync,
-) {
+fn products<T: Real>(x: &[T], bias: Option<&[f32]>, out: &mut [T], product: impl Fn(usize) -> f64 + Sync) {
     let one = |row: usize, out: &mut T| {
         *out = T::from_f64(product(row) + bias.map_or(0.0, |b| b[row] as f64));
     };
