@@ -72,7 +72,7 @@ fn check_run(path: &Path, team: &str, values: usize) -> Store {
     let store = Store::load(path).unwrap();
     let header = store.header().unwrap();
     assert_eq!((store.team(), &*header.model.arch), (Some(team), "llama"));
-    assert_eq!(header.model.name, "tiny \u{FFFD}");
+    assert_eq!((&*header.model.name, header.model.weights.as_deref()), ("tiny \u{FFFD}", Some("Q8_0")));
     assert_eq!((header.model.n_layer, header.model.n_vocab), (4, VOCABULARY));
     assert_eq!((header.n_prompt, header.prompt.as_deref()), (Some(5), Some("What \"light\"\n")));
     let settings = &header.settings;

@@ -66,6 +66,7 @@ typedef struct paritty_trace_info {
     const char * backend;    /* "CPU", "CUDA" ... */
     const char * model;      /* its name */
     const char * arch;       /* "llama", "qwen2" ... */
+    const char * weights;    /* type of most matrices: "F32", "BF16", "Q8_0", "Q4_K" ...; decides which differences count */
     uint32_t     n_layer;
     uint32_t     n_embd;
     uint32_t     n_vocab;
@@ -528,7 +529,7 @@ static int paritty_trace_is_bare_(const char * text) {
 
 /* What the first line says after the team. */
 static char * paritty_trace_describe_(const paritty_trace_info * info) {
-    static const paritty_trace_info nothing = { NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL };
+    static const paritty_trace_info nothing = { NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL };
     paritty_trace_line_             line    = { NULL, 0, 0, 0 };
     size_t                          i;
     if (info == NULL) info = &nothing;
@@ -536,6 +537,7 @@ static char * paritty_trace_describe_(const paritty_trace_info * info) {
     paritty_trace_text_field_(&line, ",\"backend\":", info->backend);
     paritty_trace_text_field_(&line, ",\"model\":{\"name\":", info->model != NULL ? info->model : "");
     paritty_trace_text_field_(&line, ",\"arch\":", info->arch != NULL ? info->arch : "");
+    paritty_trace_text_field_(&line, ",\"weights\":", info->weights);
     paritty_trace_number_field_(&line, ",\"n_layer\":", info->n_layer);
     paritty_trace_number_field_(&line, ",\"n_embd\":", info->n_embd);
     paritty_trace_number_field_(&line, ",\"n_vocab\":", info->n_vocab);

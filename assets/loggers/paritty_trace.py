@@ -51,8 +51,9 @@ NAMES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 def open(team, path=None, **info):
     """The trace that `path`, or else the environment variable ORCH_LOG_FILE, names; one that records nothing without.
 
-    `info` goes into the first line: `backend`, `prompt`, `n_prompt`, `model` (a dictionary with name, arch, n_layer,
-    n_embd, n_vocab), `settings` (a dictionary of what changes numbers).
+    `info` goes into the first line: `backend`, `prompt`, `n_prompt`, `model` (a dictionary with name, arch,
+    weights, n_layer, n_embd, n_vocab; weights is the type of most matrices, "F32", "BF16", "Q8_0" …, and decides which
+    differences count), `settings` (a dictionary of what changes numbers).
     """
     return Trace(path or os.environ.get("ORCH_LOG_FILE"), team, **info)
 
@@ -430,6 +431,7 @@ class Attachment:
 
     def _describe(self):
         config, parameter = self._config, next(self._model.parameters())
+        dtype = _short(parameter.dtype)
         transformers = sys.modules.get("transformers")
         name = getattr(config, "_name_or_path", "") or type(self._model).__name__
         return {
@@ -437,13 +439,15 @@ class Attachment:
             "model": {
                 "name": os.path.basename(name.rstrip("/")),
                 "arch": config.model_type,
+                "weights": dtype.upper(),
                 "n_layer": config.num_hidden_layers,
                 "n_embd": config.hidden_size,
                 "n_vocab": config.vocab_size,
             },
             "settings": {
                 "build": "transformers %s, torch %s" % (getattr(transformers, "__version__", "?"), self._torch.__version__),
-                "kv": _short(parameter.dtype),
+                "arithmetic": dtype,
+                "kv": dtype,
                 "attention": str(getattr(config, "_attn_implementation", "")),
                 "flash_attn": "flash" in str(getattr(config, "_attn_implementation", "")),
                 "threads": self._torch.get_num_threads(),

@@ -54,6 +54,8 @@ pub struct Info<'a> {
     pub model: &'a str,
     /// `llama`, `qwen2` …
     pub arch: &'a str,
+    /// Type of most matrices: `F32`, `BF16`, `Q8_0`, `Q4_K` …; decides which differences count.
+    pub weights: &'a str,
     pub n_layer: u32,
     pub n_embd: u32,
     pub n_vocab: u32,
@@ -474,6 +476,10 @@ fn header(info: &Info<'_>) -> String {
     {
         out.push_str(name);
         push_string(&mut out, text.as_bytes());
+    }
+    if !info.weights.is_empty() {
+        out.push_str(",\"weights\":");
+        push_string(&mut out, info.weights.as_bytes());
     }
     let _ = write!(
         out,

@@ -85,6 +85,7 @@ int main(int argc, char ** argv) {
     info.backend  = "CPU";
     info.model    = "tiny \xff";
     info.arch     = "llama";
+    info.weights  = "Q8_0";
     info.n_layer  = LAYERS;
     info.n_embd   = 64;
     info.n_vocab  = VOCABULARY;

@@ -70,7 +70,7 @@ def main():
         backend="CPU",
         prompt='What "light"\n',
         n_prompt=5,
-        model={"name": "tiny \ufffd", "arch": "llama", "n_layer": LAYERS, "n_embd": 64, "n_vocab": VOCABULARY},
+        model={"name": "tiny \ufffd", "arch": "llama", "weights": "Q8_0", "n_layer": LAYERS, "n_embd": 64, "n_vocab": VOCABULARY},
         settings={"kv": "f16", "threads": 4, "flash_attn": False, "own": 'a"b'},
     )
     if mode == "kinds":

@@ -52,6 +52,7 @@ fn main() {
             backend: "CPU",
             model: "tiny \u{FFFD}",
             arch: "llama",
+            weights: "Q8_0",
             n_layer: LAYERS as u32,
             n_embd: 64,
             n_vocab: VOCABULARY as u32,
