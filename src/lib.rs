@@ -15,6 +15,7 @@ pub mod palette;
 pub mod plot;
 pub mod report;
 pub mod session;
+pub mod survey;
 pub mod synth;
 pub mod text;
 pub mod tokenizer;

@@ -6,10 +6,11 @@ mod compare;
 mod demo;
 mod inspect;
 mod mutate;
-mod noise;
 mod picture;
 mod quantize;
 mod screen;
+mod stop;
+mod survey;
 mod synth;
 mod tokenize;
 mod trace;
@@ -27,6 +28,8 @@ pub enum Outcome {
     Ok,
     /// Divergence or garbage: 1.
     Diverged,
+    /// Not everything could be read or run, and it was said what: 2.
+    Failed,
     /// Not enough in common to conclude anything: 3.
     Inconclusive,
 }
@@ -46,6 +49,7 @@ impl From<Outcome> for ExitCode {
         Self::from(match outcome {
             Outcome::Ok => 0,
             Outcome::Diverged => 1,
+            Outcome::Failed => 2,
             Outcome::Inconclusive => 3,
         })
     }
@@ -71,9 +75,8 @@ enum Command {
     Demo(demo::DemoArgs),
     Inspect(inspect::InspectArgs),
     Mutate(mutate::MutateArgs),
-    #[command(hide = true)]
-    Noise(noise::NoiseArgs),
     Quantize(quantize::QuantizeArgs),
+    Survey(Box<survey::SurveyArgs>),
     Synth(synth::SynthArgs),
     Tokenize(tokenize::TokenizeArgs),
     Trace(Box<trace::TraceArgs>),
@@ -88,8 +91,8 @@ impl Cli {
             Command::Demo(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Mutate(args) => args.run(),
-            Command::Noise(args) => args.run(),
             Command::Quantize(args) => args.run(),
+            Command::Survey(args) => args.run(),
             Command::Synth(args) => args.run(),
             Command::Tokenize(args) => args.run(),
             Command::Trace(args) => args.run(),

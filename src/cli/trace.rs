@@ -4,15 +4,14 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Outcome;
+use super::stop::Stop;
 use crate::engine::cpu::CpuOptions;
 use crate::engine::open::{self, Kind};
 use crate::engine::own_run::OwnRun;
@@ -24,7 +23,6 @@ use crate::tokenizer::{Options, Tokenizer};
 use crate::trace::{Header, Token, TraceWriter};
 
 /// Said where a command needs llama.cpp and this build has none.
-#[cfg(not(feature = "llama-cpp"))]
 pub(super) const NO_LLAMA_CPP: &str = "this paritty was built without llama.cpp (feature `llama-cpp`): install cmake \
     and libclang (on Debian `apt-get install cmake libclang-dev`), then `cargo build --release --features llama-cpp`";
 
@@ -383,42 +381,4 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
         return Ok(text);
     }
     fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-/// SIGINT and SIGTERM: the first ends the run between two lines, a second one the program.
-struct Stop {
-    flag: Arc<AtomicBool>,
-    signal: Arc<AtomicUsize>,
-}
-
-impl Stop {
-    fn on_signals() -> io::Result<Self> {
-        let stop = Self { flag: Arc::default(), signal: Arc::default() };
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop.flag))?;
-            signal_hook::flag::register_usize(signal, Arc::clone(&stop.signal), signal as usize)?;
-            signal_hook::flag::register(signal, Arc::clone(&stop.flag))?;
-        }
-        Ok(stop)
-    }
-
-    /// Becomes true with the first signal.
-    #[cfg(feature = "llama-cpp")]
-    fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.flag)
-    }
-
-    fn check(&self) -> anyhow::Result<()> {
-        ensure!(!self.flag.load(Ordering::Relaxed), "interrupted");
-        Ok(())
-    }
-
-    /// Ends the program by the signal that was received, if one was.
-    fn die_of_signal(&self) {
-        let signal = self.signal.load(Ordering::Relaxed) as i32;
-        if signal != 0 {
-            // Fails only for signals that cannot end a program.
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
-        }
-    }
 }

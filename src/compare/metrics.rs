@@ -157,6 +157,16 @@ pub fn worse(a: f64, b: f64) -> f64 {
     if a.is_nan() || b <= a { a } else { b }
 }
 
+/// The middle value, the lower of two; NaN sorts last. 0 of nothing.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.map(|x| if x.is_nan() { f64::NAN } else { x }).collect();
+    if values.is_empty() {
+        return 0.0;
+    }
+    let middle = (values.len() - 1) / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
 struct BlockSums {
     aa: f64,
     bb: f64,

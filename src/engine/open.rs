@@ -17,6 +17,16 @@ pub enum Kind {
     Oracle,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Cpu, Self::Oracle];
+
+    /// The kind that is printed as `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.to_string() == name)
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{self, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use tokio::sync::Notify;
 
@@ -15,6 +16,7 @@ const KEPT_LINES: usize = 8;
 pub struct Child {
     process: process::Child,
     stderr: Arc<Mutex<Vec<String>>>,
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Child {
@@ -31,9 +33,10 @@ impl Child {
             .stderr(Stdio::piped())
             .spawn()?;
         let stderr = Arc::new(Mutex::new(Vec::new()));
+        let mut listener = None;
         if let Some(pipe) = process.stderr.take() {
             let kept = Arc::clone(&stderr);
-            std::thread::Builder::new().name("child-stderr".into()).spawn(move || {
+            listener = Some(thread::Builder::new().name("child-stderr".into()).spawn(move || {
                 for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
                     let line = crate::text::safe_short(&String::from_utf8_lossy(&line), 200);
                     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,21 +47,30 @@ impl Child {
                 }
                 // End of stderr: the child has ended or is about to.
                 wake.notify_one();
-            })?;
+            })?);
         }
-        Ok(Self { process, stderr })
+        Ok(Self { process, stderr, listener })
     }
 
     /// Why the child failed, if it did.
     pub fn failure(&mut self) -> Option<String> {
+        self.outcome()?.err()
+    }
+
+    /// Nothing while the child runs; then whether it did what it was told, or why not.
+    pub fn outcome(&mut self) -> Option<Result<(), String>> {
         let status = match self.process.try_wait() {
             Ok(None) => return None,
-            Ok(Some(status)) if status.success() => return None,
+            Ok(Some(status)) if status.success() => return Some(Ok(())),
             Ok(Some(status)) => status.to_string(),
             Err(error) => error.to_string(),
         };
+        if let Some(listener) = self.listener.take() {
+            // What it said last is in the pipe still. A thread that panicked has nothing to add.
+            let _ = listener.join();
+        }
         let said = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).join(" · ");
-        Some(if said.is_empty() { format!("llama.cpp's process ended: {status}") } else { said })
+        Some(Err(if said.is_empty() { format!("llama.cpp's process ended: {status}") } else { said }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A live session: two runs, at most two engines that make them grow, one comparison.
 //! Screens and headless commands drive it through commands and read snapshots; it knows no screen.
 
-mod child;
+pub mod child;
 mod config;
 mod driver;
 pub mod facts;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::compare::metrics::worse;
+use crate::compare::metrics::{median, worse};
 use crate::compare::{CellMetrics, CellState, Comparison, Severity};
 use crate::model::Checkpoint;
 
@@ -53,16 +53,6 @@ impl Row {
     pub fn worst_nmse(&self) -> f64 {
         self.nmse.iter().copied().fold(0.0, worse)
     }
-}
-
-/// The middle value, the lower of two; NaN sorts last. 0 of nothing.
-pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.map(|x| if x.is_nan() { f64::NAN } else { x }).collect();
-    if values.is_empty() {
-        return 0.0;
-    }
-    let middle = (values.len() - 1) / 2;
-    *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
 /// Compared cells by `key`, in the key's order.
