@@ -270,6 +270,16 @@ pub fn value_table(ground: Ground) -> &'static [Rgb; TABLE_LEN] {
     &tables(ground).values
 }
 
+/// Colour of a magnitude, 0 (small, dark) to 1 (large, light): perceptual, the same on any ground.
+pub fn magnitude(t: f32) -> Rgb {
+    VIRIDIS.eval_continuous(t.clamp(0.0, 1.0).into()).into()
+}
+
+/// Black or white, whichever is read better on `color`.
+pub fn ink_on(color: Rgb) -> Rgb {
+    if color.lightness() > 55.0 { Rgb(0, 0, 0) } else { Rgb(255, 255, 255) }
+}
+
 /// Sign of a value that is not a finite number.
 pub fn value_glyph(value: f32) -> Option<char> {
     if value.is_nan() {

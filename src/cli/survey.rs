@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::stop::Stop;
 use super::trace::NO_LLAMA_CPP;
 use super::{Outcome, assets};
 use crate::engine::open::Kind;
-use crate::survey::document::{self, Surveyed};
+use crate::report::document::{FORMATS, format_names};
+use crate::survey::document::{Report, Surveyed};
 use crate::survey::floors::{self, Floors};
-use crate::survey::plan::{self, Entry, POSITIONS, Reference, Settings};
+use crate::survey::plan::{self, Reference, Settings};
 use crate::survey::{Progress, SurveyError, measure};
 
 /// Run a list of models through a reference, our engine and the oracle, and report how far they are apart.
@@ -71,7 +73,7 @@ pub struct SurveyArgs {
 #[derive(Debug, Args)]
 struct FormatArgs {
     /// How the report is printed; the folder holds it in every format
-    #[arg(long, default_value = document::FORMATS[0], value_parser = document::FORMATS)]
+    #[arg(long, default_value = FORMATS[0].id(), value_parser = PossibleValuesParser::new(format_names()))]
     format: String,
     /// The same as `--format json`
     #[arg(long, conflicts_with = "format")]
@@ -125,30 +127,34 @@ impl SurveyArgs {
         };
         let stop = Stop::on_signals()?;
         let entries = plan::entries(models);
-        let mut bar = Bar { stop: &stop, bar: progress_bar(), prefix: String::new() };
+        let mut bar = Bar { stop: &stop, shown: progress_bar(), prefix: String::new() };
         let mut surveyed = Vec::with_capacity(entries.len());
         for (i, entry) in entries.iter().enumerate() {
             bar.prefix = format!("{}/{} {}", i + 1, entries.len(), entry.name);
             let outcome = match measure::model(entry, &reference, &settings, &self.out, &mut bar) {
                 Ok(done) => Ok(done.measured),
                 Err(SurveyError::Interrupted) => {
-                    bar.bar.finish_and_clear();
+                    bar.shown.finish_and_clear();
                     return self.interrupted(&stop, i, entries.len());
                 }
                 Err(error) => Err(error.to_string()),
             };
             surveyed.push(Surveyed { entry: entry.clone(), outcome });
         }
-        bar.bar.finish_and_clear();
+        bar.shown.finish_and_clear();
         if let Some(path) = &self.noise_table {
             let table = self.noise_table(&surveyed, &bar)?;
             fs::write(path, table).with_context(|| path.display().to_string())?;
         }
-        let report = document::Report { settings: &settings, models: &surveyed };
+        let report = Report { settings: &settings, models: &surveyed };
         report.save(&self.out)?;
         let mut out = io::BufWriter::new(anstream::stdout().lock());
         let format = if self.format.json { "json" } else { &self.format.format };
-        report.write(format, self.format.compact, &mut out)?;
+        if self.format.compact {
+            report.write_compact(format, &mut out)?;
+        } else {
+            report.write(format, &self.out, &mut out)?;
+        }
         out.flush()?;
         Ok(outcome(&surveyed))
     }
@@ -219,19 +225,19 @@ fn outcome(surveyed: &[Surveyed]) -> Outcome {
 /// Shows how far the survey is.
 struct Bar<'a> {
     stop: &'a Stop,
-    bar: ProgressBar,
+    shown: ProgressBar,
     prefix: String,
 }
 
 impl Progress for Bar<'_> {
     fn begin(&mut self, what: &str, total: u64) {
-        self.bar.set_length(total);
-        self.bar.set_position(0);
-        self.bar.set_message(format!("{}: {what}", self.prefix));
+        self.shown.set_length(total);
+        self.shown.set_position(0);
+        self.shown.set_message(format!("{}: {what}", self.prefix));
     }
 
     fn done(&mut self, positions: u64) {
-        self.bar.set_position(positions);
+        self.shown.set_position(positions);
     }
 
     fn stopped(&self) -> bool {

@@ -22,7 +22,12 @@ impl Style {
     pub fn fitting(size: (u32, u32), columns: u32, lines: u32, ground: Ground) -> Self {
         // A line is a little more than two columns high.
         let advance = (size.0 / columns.max(1)).min(size.1 * 20 / (43 * lines.max(1))) as i32;
-        let normal = Face::new(advance.min(28));
+        Self::of_unit(advance.min(28), ground)
+    }
+
+    /// Text whose characters are `unit` pixels wide.
+    pub fn of_unit(unit: i32, ground: Ground) -> Self {
+        let normal = Face::new(unit);
         let step = 1 + normal.advance() / 10;
         let (small, large) = (normal.advance() - step, normal.advance() + step);
         Self { ground, normal, small: Face::new(small), large: Face::new(large) }

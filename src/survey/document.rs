@@ -1,6 +1,6 @@
 //! The report of a survey: one document for people, one for programs.
 
-use std::fs;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -8,10 +8,12 @@ use serde_json::json;
 
 use super::picture;
 use super::plan::{Entry, Settings};
-use super::result::{Garbage, Measured, SiteFigures};
+use super::result::Measured;
 use super::spread::CHANGES;
-use super::study;
-use crate::report::document::{self, Column, Document, Table, Value};
+use super::{study, tables};
+use crate::palette::Ground;
+use crate::plot::{self, Format};
+use crate::report::document::{self, Document};
 use crate::wording::{Tone, count};
 
 /// A model with what is known of it, or why nothing is.
@@ -29,9 +31,20 @@ impl Surveyed {
         self.outcome.as_ref().map_or(2, |measured| measured.verdict.exit_code)
     }
 
-    fn published(&self) -> Option<&'static study::Row> {
+    pub(super) fn published(&self) -> Option<&'static study::Row> {
         study::row(&self.outcome.as_ref().ok()?.kind)
     }
+}
+
+/// Why a report could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// A picture, or a file.
+    #[error(transparent)]
+    Plot(#[from] plot::PlotError),
+    /// A page.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 /// What a survey found.
@@ -54,28 +67,44 @@ const DISTANCE: &str = "NMSE is the squared difference over the squared referenc
     f32. So ours is nearer to the oracle nearly everywhere, and the distance between the two is llama.cpp's own.";
 
 impl Report<'_> {
-    /// Writes the report in the format called `format`.
-    pub fn write(&self, format: &str, compact: bool, out: &mut dyn Write) -> io::Result<()> {
-        if format == "json" {
-            serde_json::to_writer_pretty(&mut *out, &self.json())?;
-            return writeln!(out);
-        }
+    /// Writes the report in the format called `format`; its pictures are in `folder`, as seen from
+    /// where the report will be.
+    pub fn write(&self, format: &str, folder: &Path, out: &mut dyn Write) -> io::Result<()> {
         let unknown = || io::Error::other(format!("no format is called `{format}`"));
-        let writer = document::format(format).ok_or_else(unknown)?;
-        if compact {
-            let mut page = Document::new("Parity");
-            page.table(self.parity());
-            return writer.write(&page, out);
+        match format {
+            "json" => {
+                serde_json::to_writer_pretty(&mut *out, &self.json())?;
+                writeln!(out)
+            }
+            "markdown" => document::with_links(&self.document(false), folder, out),
+            other => {
+                let writer = document::format(other).ok_or_else(unknown)?;
+                writer.write(&self.document(other == "csv"), out)
+            }
         }
-        writer.write(&self.document(format == "csv"), out)
     }
 
-    /// Writes the report into `folder` in every format, with its pictures.
-    pub fn save(&self, folder: &Path) -> io::Result<()> {
+    /// Writes the table with a line a model, and nothing else.
+    pub fn write_compact(&self, format: &str, out: &mut dyn Write) -> io::Result<()> {
+        let unknown = || io::Error::other(format!("no format is called `{format}`"));
+        let mut page = Document::new("Parity");
+        page.table(tables::compact(self.models));
+        document::format(format).ok_or_else(unknown)?.write(&page, out)
+    }
+
+    /// Writes the report into `folder` in every format, with its pictures as PNG and SVG.
+    pub fn save(&self, folder: &Path) -> Result<(), SaveError> {
+        for picture in picture::all(self.models) {
+            for (format, extension) in [(Format::Png, "png"), (Format::Svg, "svg")] {
+                let bytes = picture.encode(format, Ground::Light)?;
+                plot::output::write(&folder.join(picture.name).with_extension(extension), &bytes)?;
+            }
+        }
         for format in document::FORMATS {
+            let path = folder.join("report").with_extension(extension(format.id()));
             let mut page = Vec::new();
-            self.write(format.id(), false, &mut page)?;
-            fs::write(folder.join("report").with_extension(extension(format.id())), page)?;
+            self.write(format.id(), Path::new(""), &mut anstream::StripStream::new(&mut page))?;
+            plot::output::write(&path, &page)?;
         }
         Ok(())
     }
@@ -108,29 +137,33 @@ impl Report<'_> {
         let (tone, headline) = self.headline();
         page.paragraph(tone, headline);
         page.list(self.remarks());
-        page.table(self.parity());
         if tidy {
-            page.table(self.sites(self.models, true));
-            page.table(self.spread(self.models, true));
-            page.table(self.spread_sites());
+            page.table(tables::everything(self.models));
+            page.table(tables::sites(self.models, true));
+            page.table(tables::spread(self.models, true));
+            page.table(tables::spread_sites(self.models));
             return page;
         }
+        page.table(tables::garbage_rates(self.models));
         page.paragraph(Tone::Plain, GARBAGE);
         if self.models.iter().any(|m| m.published().is_some()) {
             page.paragraph(Tone::Plain, study::EXPLANATION);
-            let caption = "Garbage rates: published by the study, and measured here";
-            page.picture("garbage", caption, picture::garbage(self.models));
         }
+        page.table(tables::parity(self.models));
+        page.table(tables::distance(self.models));
         page.paragraph(Tone::Plain, DISTANCE);
-        let caption = "Distance of our engine from the reference, by kind of checkpoint and model";
-        page.picture("nmse", caption, picture::nmse(self.models));
+        for picture in picture::all(self.models) {
+            if let Ok(svg) = picture.encode(Format::Svg, Ground::Light) {
+                page.picture(picture.name, picture.caption, String::from_utf8_lossy(&svg).into_owned());
+            }
+        }
         for (i, model) in self.models.iter().enumerate() {
             let Ok(measured) = &model.outcome else { continue };
             page.heading(&model.entry.name);
             page.paragraph(Tone::Plain, description(measured));
             let one = &self.models[i..=i];
-            page.table(self.sites(one, false));
-            page.table(self.spread(one, false));
+            page.table(tables::sites(one, false));
+            page.table(tables::spread(one, false));
         }
         if self.models.iter().any(|m| m.outcome.as_ref().is_ok_and(|m| !m.spread.is_empty())) {
             page.heading("llama.cpp against itself");
@@ -140,7 +173,7 @@ impl Report<'_> {
                  flash attention. What it differs in then, no engine can be blamed for.",
             );
             page.list(CHANGES.iter().map(|c| (Tone::Plain, format!("{}: {}", c.id, c.what))).collect());
-            page.table(self.spread_sites());
+            page.table(tables::spread_sites(self.models));
         }
         page
     }
@@ -178,161 +211,6 @@ impl Report<'_> {
             })
             .collect()
     }
-
-    /// One line a model.
-    fn parity(&self) -> Table {
-        let columns = vec![
-            Column::new("model", "model"),
-            Column::new("weights", "weights"),
-            Column::new("positions", "positions"),
-            Column::new("published_model", "the study's model"),
-            Column::new("published_garbage", "garbage, published"),
-            Column::new("reference_garbage", "garbage, reference"),
-            Column::new("candidate_garbage", "garbage, ours"),
-            Column::new("top1", "same first token"),
-            Column::new("kl_median", "KL median").unit("nats"),
-            Column::new("kl_worst", "KL worst").unit("nats"),
-            Column::new("nmse_median", "NMSE median"),
-            Column::new("nmse_worst", "NMSE worst"),
-            Column::new("nearer", "ours nearer to the oracle"),
-            Column::new("verdict", "verdict"),
-        ];
-        let mut table = Table::new("parity", columns);
-        for model in self.models {
-            let mut row: Vec<Value> = vec![model.entry.name.as_str().into()];
-            match &model.outcome {
-                Ok(m) => {
-                    let published = model.published();
-                    row.extend([m.kind.weights.as_str().into(), m.positions.into()]);
-                    row.push(Value::or_missing(published.map(|row| row.model)));
-                    row.push(published.map_or(Value::Missing, |row| Value::Percent(row.garbage)));
-                    row.extend([garbage(&m.reference.garbage), garbage(&m.candidate.garbage)]);
-                    let logits = m.logits.as_ref();
-                    let share = |l: &super::result::LogitFigures| l.agree as f64 / l.positions as f64;
-                    row.push(logits.map_or(Value::Missing, |l| Value::Percent(share(l))));
-                    row.push(Value::or_missing(logits.map(|l| l.kl.median.0)));
-                    row.push(Value::or_missing(logits.map(|l| l.kl.worst.0)));
-                    row.extend([m.all.nmse.median.0.into(), m.all.nmse.worst.0.into()]);
-                    row.push(nearer(&m.all));
-                    row.push(verdict(m));
-                }
-                Err(_) => {
-                    row.resize(table.columns.len() - 1, Value::Missing);
-                    row.push(Value::Text("not surveyed".into()).toned(Tone::Bad));
-                }
-            }
-            table.row(row);
-        }
-        table
-    }
-
-    /// One line a kind of checkpoint; with the model's name in front where there are several.
-    fn sites(&self, models: &[Surveyed], named: bool) -> Table {
-        let mut columns = vec![
-            Column::new("checkpoint", "checkpoint"),
-            Column::new("cells", "cells"),
-            Column::new("nmse_median", "NMSE"),
-            Column::new("nmse_worst", "worst"),
-            Column::new("reference_off_median", "reference off"),
-            Column::new("reference_off_worst", "worst"),
-            Column::new("candidate_off_median", "ours off"),
-            Column::new("candidate_off_worst", "worst"),
-            Column::new("nearer", "ours nearer"),
-        ];
-        if named {
-            columns.insert(0, Column::new("model", "model"));
-            columns.insert(1, Column::new("weights", "weights"));
-        }
-        let name = if named { "checkpoints".to_owned() } else { id("checkpoints", models) };
-        let mut table = Table::new(name, columns);
-        for model in models {
-            let Ok(m) = &model.outcome else { continue };
-            for site in m.sites.iter().chain([&m.all]) {
-                let mut row: Vec<Value> = Vec::new();
-                if named {
-                    row.extend([model.entry.name.as_str().into(), m.kind.weights.as_str().into()]);
-                }
-                row.extend([site.site.as_str().into(), site.cells.into()]);
-                for range in [site.nmse, site.reference_off, site.candidate_off] {
-                    row.extend([range.median.0.into(), range.worst.0.into()]);
-                }
-                row.push(nearer(site));
-                table.row(row);
-            }
-        }
-        table
-    }
-
-    /// One line a changed setting of llama.cpp.
-    fn spread(&self, models: &[Surveyed], named: bool) -> Table {
-        let mut columns = vec![
-            Column::new("change", "llama.cpp with"),
-            Column::new("cells", "cells"),
-            Column::new("equal", "same bits"),
-            Column::new("nmse_median", "NMSE"),
-            Column::new("nmse_worst", "worst"),
-            Column::new("top1", "same first token"),
-            Column::new("kl_median", "KL").unit("nats"),
-            Column::new("kl_worst", "worst").unit("nats"),
-            Column::new("remark", "remark"),
-        ];
-        if named {
-            columns.insert(0, Column::new("model", "model"));
-        }
-        let name = if named { "spread".to_owned() } else { id("spread", models) };
-        let mut table = Table::new(name, columns);
-        for model in models {
-            for variant in model.outcome.iter().flat_map(|m| &m.spread) {
-                let mut row: Vec<Value> = Vec::new();
-                if named {
-                    row.push(model.entry.name.as_str().into());
-                }
-                row.push(variant.id.as_str().into());
-                match &variant.outcome {
-                    Ok(figures) => {
-                        let all = &figures.all;
-                        row.push(all.cells.into());
-                        row.push(Value::Percent(all.equal as f64 / all.cells as f64));
-                        row.extend([all.nmse.median.0.into(), all.nmse.worst.0.into()]);
-                        if let Some(l) = &figures.logits {
-                            row.push(Value::Percent(l.agree as f64 / l.positions as f64));
-                            row.extend([l.kl.median.0.into(), l.kl.worst.0.into()]);
-                        }
-                    }
-                    Err(message) => {
-                        row.resize(table.columns.len() - 1, Value::Missing);
-                        row.push(message.as_str().into());
-                    }
-                }
-                table.row(row);
-            }
-        }
-        table
-    }
-
-    /// Kinds of checkpoint down, changed settings across: the worst NMSE of any model.
-    fn spread_sites(&self) -> Table {
-        let mut columns = vec![Column::new("model", "model"), Column::new("checkpoint", "checkpoint")];
-        columns.extend(CHANGES.iter().map(|c| Column::new(c.id, c.id)));
-        let mut table =
-            Table::new("spread_checkpoints", columns).caption("Median NMSE against llama.cpp's default");
-        for model in self.models {
-            let Ok(measured) = &model.outcome else { continue };
-            let of = |id: &str| {
-                let variant = measured.spread.iter().find(|v| v.id == id)?;
-                variant.outcome.as_ref().ok()
-            };
-            for site in measured.sites.iter().filter(|_| !measured.spread.is_empty()) {
-                let mut row: Vec<Value> = vec![model.entry.name.as_str().into(), site.site.as_str().into()];
-                row.extend(CHANGES.iter().map(|change| {
-                    let found = of(change.id).and_then(|f| f.sites.iter().find(|s| s.site == site.site));
-                    Value::or_missing(found.map(|s| s.nmse.median.0))
-                }));
-                table.row(row);
-            }
-        }
-        table
-    }
 }
 
 /// A file's extension by format.
@@ -342,35 +220,6 @@ fn extension(format: &str) -> &str {
         "text" => "txt",
         other => other,
     }
-}
-
-/// Name of a table that there is one of a model.
-fn id(what: &str, models: &[Surveyed]) -> String {
-    let name = models.first().map(|m| m.entry.name.as_str()).unwrap_or_default();
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    format!("{what}_{plain}")
-}
-
-fn garbage(garbage: &Garbage) -> Value {
-    match garbage.rate() {
-        rate if rate.is_nan() => Value::Missing,
-        rate if rate > 0.0 => Value::Percent(rate).toned(Tone::Bad),
-        rate => Value::Percent(rate),
-    }
-}
-
-fn nearer(site: &SiteFigures) -> Value {
-    let share = site.nearer_share();
-    if share.is_nan() { Value::Missing } else { Value::Percent(share) }
-}
-
-fn verdict(measured: &Measured) -> Value {
-    let tone = match measured.verdict.exit_code {
-        0 => Tone::Good,
-        1 => Tone::Bad,
-        _ => Tone::Caution,
-    };
-    Value::Text(measured.verdict.text.first().cloned().unwrap_or_default()).toned(tone)
 }
 
 /// A model and its runs in a few sentences.
@@ -388,9 +237,10 @@ fn description(m: &Measured) -> String {
         m.candidate.engine
     );
     if let Some(l) = &m.logits {
-        out += &format!(" The first token is the same at {} of {} positions", l.agree, l.positions);
+        let _ = write!(out, " The first token is the same at {} of {} positions", l.agree, l.positions);
         if let Some(margin) = l.margin {
-            out += &format!(
+            let _ = write!(
+                out,
                 "; where it is not, the reference's leads its second by {} at most",
                 crate::wording::figure(margin.0)
             );
@@ -399,7 +249,8 @@ fn description(m: &Measured) -> String {
     }
     for (side, garbage) in [("reference", &m.reference.garbage), ("ours", &m.candidate.garbage)] {
         if garbage.bad_records > 0 {
-            out += &format!(" Garbage in {} of {} records of {side}.", garbage.bad_records, garbage.records);
+            let _ =
+                write!(out, " Garbage in {} of {} records of {side}.", garbage.bad_records, garbage.records);
         }
     }
     out

@@ -10,11 +10,7 @@ pub struct Figure(pub f64);
 
 impl Serialize for Figure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.is_finite() {
-            serializer.serialize_f64(self.0)
-        } else {
-            serializer.collect_str(&self.0)
-        }
+        if self.0.is_finite() { serializer.serialize_f64(self.0) } else { serializer.collect_str(&self.0) }
     }
 }
 
@@ -40,6 +36,8 @@ pub struct Range {
     pub median: Figure,
     /// The largest; NaN if any is.
     pub worst: Figure,
+    /// How many they are.
+    pub of: u64,
 }
 
 impl Range {
@@ -48,6 +46,7 @@ impl Range {
         Self {
             median: Figure(median(values.iter().copied())),
             worst: Figure(values.iter().copied().fold(0.0, worse)),
+            of: values.len() as u64,
         }
     }
 }

@@ -34,8 +34,7 @@ impl Cells {
 pub fn pairs(measured: &Measured, folder: &Path) -> Vec<[PathBuf; 2]> {
     let ours = folder.join("candidate.jsonl");
     let reference = &measured.reference.trace;
-    let mut pairs =
-        vec![[reference.clone(), ours.clone()], [folder.join("oracle.jsonl"), ours.clone()]];
+    let mut pairs = vec![[reference.clone(), ours.clone()], [folder.join("oracle.jsonl"), ours.clone()]];
     let own = spread::default_trace(folder);
     let default = if own.is_file() { own } else { reference.clone() };
     for change in CHANGES.iter().filter(|c| c.is_noise) {
@@ -122,7 +121,12 @@ pub fn head(models: &[(&str, &Measured)]) -> String {
     for change in CHANGES.iter().filter(|c| c.is_noise) {
         let _ = writeln!(out, "  {}: {}", change.id, change.what);
     }
-    let _ = writeln!(out, "\nBy {}, on a {} with these models:", super::runs::llama_cpp_build(), std::env::consts::ARCH);
+    let _ = writeln!(
+        out,
+        "\nBy {}, on a {} with these models:",
+        super::runs::llama_cpp_build(),
+        std::env::consts::ARCH
+    );
     for (name, m) in models {
         let _ = writeln!(
             out,

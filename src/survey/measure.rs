@@ -78,12 +78,12 @@ impl Work<'_> {
             Some(trace) => self.recorded(&trace)?,
             None => self.llama_cpp(&gguf)?,
         };
-        let tokens = runs::tokens(&reference)?;
+        let (tokens, context) = (runs::tokens(&reference)?, runs::context(&reference));
         let mut own = |name: &str, file: &str| {
             let kind = open::Kind::named(name)
                 .ok_or_else(|| SurveyError::Unfit(format!("no engine of ours is called `{name}`")))?;
             let out = self.folder.join(file).with_added_extension("jsonl");
-            runs::own(kind, &gguf, &tokens, self.settings.threads, &out, self.progress)?;
+            runs::own(kind, &gguf, (&tokens, context), self.settings.threads, &out, self.progress)?;
             Ok::<_, SurveyError>(Store::load(&out)?)
         };
         let candidate = own(&self.settings.candidate, "candidate")?;
@@ -102,8 +102,9 @@ impl Work<'_> {
         (measured.sites, measured.all) = sites(&pair, &reference_off, &candidate_off);
         if self.settings.spread {
             let default = if recorded { None } else { Some(reference) };
+            let feed = Feed::same(&tokens, context);
             measured.spread =
-                spread::measure(self.model, &tokens, default, self.settings, self.folder, self.progress)?;
+                spread::measure(self.model, &feed, default, self.settings, self.folder, self.progress)?;
         }
         Ok(measured)
     }
@@ -247,7 +248,6 @@ impl Cells {
     fn figures(&self, site: &str) -> SiteFigures {
         SiteFigures {
             site: site.to_owned(),
-            cells: self.nmse.len() as u64,
             nmse: Range::of(&self.nmse),
             reference_off: Range::of(&self.reference_off),
             candidate_off: Range::of(&self.candidate_off),
@@ -286,7 +286,7 @@ mod tests {
         cells.add(0.5, None, Some(1e-3));
         cells.add(0.6, Some(3e-3), Some(1e-3));
         let figures = cells.figures("l_out");
-        assert_eq!((figures.cells, figures.nearer, figures.farther), (6, 2, 2));
+        assert_eq!((figures.nmse.of, figures.nearer, figures.farther), (6, 2, 2));
         assert_eq!(figures.nearer_share(), 0.5);
         assert!(figures.candidate_off.worst.0.is_nan() && !figures.reference_off.worst.0.is_nan());
     }

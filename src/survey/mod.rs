@@ -11,11 +11,13 @@ pub mod document;
 pub mod figure;
 pub mod floors;
 pub mod measure;
+pub mod picture;
 pub mod plan;
 pub mod result;
 pub mod runs;
 pub mod spread;
 pub mod study;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
@@ -47,6 +49,9 @@ pub enum SurveyError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file of the survey's own that could not be written.
+    #[error(transparent)]
+    Write(#[from] crate::plot::PlotError),
     /// llama.cpp's process, in its own words.
     #[error("llama.cpp: {0}")]
     LlamaCpp(String),

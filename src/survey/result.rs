@@ -155,8 +155,6 @@ impl From<&crate::compare::Verdict> for Verdict {
 pub struct SiteFigures {
     /// The kind.
     pub site: String,
-    /// Cells compared.
-    pub cells: u64,
     /// NMSE of the candidate against the reference.
     pub nmse: Range,
     /// NMSE of the reference against the oracle.
@@ -215,8 +213,6 @@ pub struct VariantFigures {
 pub struct VariantSite {
     /// The kind.
     pub site: String,
-    /// Cells compared.
-    pub cells: u64,
     /// Those of them with the same values.
     pub equal: u64,
     /// NMSE against the default.
@@ -240,9 +236,9 @@ pub fn load(folder: &Path, fingerprint: &Fingerprint) -> Option<Measured> {
 pub fn save(folder: &Path, fingerprint: &Fingerprint, result: &Measured) -> Result<(), SurveyError> {
     let path = folder.join(FILE);
     let kept = Kept { fingerprint: fingerprint.clone(), result };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(SurveyError::io(&path))?;
-    serde_json::to_writer_pretty(&mut file, &kept).map_err(|e| SurveyError::io(&path)(e.into()))?;
-    file.persist(&path).map_err(|e| SurveyError::io(&path)(e.error)).map(drop)
+    let mut bytes = serde_json::to_vec_pretty(&kept).map_err(|e| SurveyError::io(&path)(e.into()))?;
+    bytes.push(b'\n');
+    Ok(crate::plot::output::write(&path, &bytes)?)
 }
 
 #[cfg(test)]
@@ -267,7 +263,7 @@ mod tests {
         fs::write(&trace, "trace").unwrap();
         let mark = || Fingerprint::of(&settings(), &model, Some(&trace)).unwrap();
         let all = SiteFigures {
-            nmse: Range { median: Figure(0.5), worst: Figure(f64::INFINITY) },
+            nmse: Range { median: Figure(0.5), worst: Figure(f64::INFINITY), of: 3 },
             ..SiteFigures::default()
         };
         let spread = vec![Variant { id: "batch".into(), outcome: Err("no".into()) }];

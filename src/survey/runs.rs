@@ -11,7 +11,7 @@ use crate::engine::cpu::CpuOptions;
 use crate::engine::open::{self, Kind};
 use crate::engine::record;
 use crate::gguf::Gguf;
-use crate::model::arch;
+use crate::model::{CaptureSet, arch};
 use crate::session::child::Child;
 use crate::tokenizer::{Options, Tokenizer};
 use crate::trace::{Store, Token, TraceWriter};
@@ -33,20 +33,30 @@ pub fn tokens(store: &Store) -> Result<Vec<Token>, SurveyError> {
     Ok(tokens)
 }
 
-/// Computes `tokens` with an engine of ours and writes everything to `out`.
+/// Positions that the run of a trace was opened for: some models choose their RoPE factors by it.
+pub fn context(store: &Store) -> Option<u32> {
+    store.header()?.settings.n_ctx
+}
+
+/// Computes `tokens` with an engine of ours, opened for `context` positions, and writes everything
+/// to `out`.
 pub fn own(
     kind: Kind,
     gguf: &Arc<Gguf>,
-    tokens: &[Token],
+    (tokens, context): (&[Token], Option<u32>),
     threads: usize,
     out: &Path,
     progress: &mut dyn Progress,
 ) -> Result<(), SurveyError> {
     let options = CpuOptions { threads, kv_f16: false };
-    let mut engine = open::open(kind, gguf, arch::graph(gguf)?, options)?;
+    let context = context.map_or(tokens.len(), |n| n as usize);
+    let graph = arch::graph_for(gguf, arch::Context(Some(context)))?;
+    let mut engine = open::open(kind, gguf, graph, options)?;
+    engine.set_capture(CaptureSet::All);
     let mut header = engine.header();
     header.n_prompt = Some(tokens.iter().filter(|t| t.from_prompt).count() as u32);
     header.n_total = Some(tokens.len() as u32);
+    header.settings.n_ctx = Some(context as u32);
     let mut writer = TraceWriter::create(out, &header)?;
     progress.begin(&kind.to_string(), tokens.len() as u64);
     for (done, token) in tokens.iter().enumerate() {
@@ -65,6 +75,8 @@ pub struct Feed {
     pub tokens: Vec<u32>,
     /// Tokens to choose after them.
     pub generate: u32,
+    /// Positions to open the run for, if more than are computed.
+    pub context: Option<u32>,
 }
 
 impl Feed {
@@ -78,12 +90,12 @@ impl Feed {
             return Err(SurveyError::Unfit("the prompt has no tokens: there is nothing to compute".into()));
         }
         let generate = positions - tokens.len() as u32;
-        Ok(Self { tokens, generate })
+        Ok(Self { tokens, generate, context: None })
     }
 
-    /// The tokens of another run, nothing after them.
-    pub fn same(tokens: &[Token]) -> Self {
-        Self { tokens: tokens.iter().map(|t| t.id).collect(), generate: 0 }
+    /// The tokens of another run, opened for as many positions, nothing after them.
+    pub fn same(tokens: &[Token], context: Option<u32>) -> Self {
+        Self { tokens: tokens.iter().map(|t| t.id).collect(), generate: 0, context }
     }
 }
 
@@ -105,6 +117,7 @@ pub fn llama_cpp(
         format!("-n{}", feed.generate),
         format!("--output={}", out.display()),
     ];
+    arguments.extend(feed.context.map(|n| format!("--ctx={n}")));
     arguments.extend_from_slice(settings);
     arguments.extend(["--".into(), model.display().to_string()]);
     let mut child = Child::start(&arguments, Arc::new(Notify::new())).map_err(SurveyError::io(out))?;

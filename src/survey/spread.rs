@@ -11,7 +11,7 @@ use super::plan::Settings;
 use super::result::{Variant, VariantFigures, VariantSite};
 use super::runs::{self, Feed};
 use super::{Progress, SurveyError};
-use crate::trace::{Store, Token};
+use crate::trace::Store;
 
 /// A setting that changes numbers and leaves them right.
 #[derive(Debug)]
@@ -99,11 +99,11 @@ pub fn default_trace(folder: &Path) -> PathBuf {
     folder.join("spread").join("default.jsonl")
 }
 
-/// Runs every change over `tokens` and compares it with `default`, which is run first if it is not given.
+/// Runs every change over `feed` and compares it with `default`, which is run first if it is not given.
 /// A change that llama.cpp refuses (a cache type that does not fit the model) is told, and the others go on.
 pub fn measure(
     model: &Path,
-    tokens: &[Token],
+    feed: &Feed,
     default: Option<Store>,
     settings: &Settings,
     folder: &Path,
@@ -111,18 +111,17 @@ pub fn measure(
 ) -> Result<Vec<Variant>, SurveyError> {
     let own = folder.join("spread");
     fs::create_dir_all(&own).map_err(SurveyError::io(&own))?;
-    let feed = Feed::same(tokens);
     let default = if let Some(default) = default {
         default
     } else {
         let arguments = default_settings(settings.threads);
-        runs::llama_cpp("llama.cpp", model, &feed, &arguments, &default_trace(folder), progress)?
+        runs::llama_cpp("llama.cpp", model, feed, &arguments, &default_trace(folder), progress)?
     };
     let mut variants = Vec::new();
     for change in CHANGES {
         let out = change.trace(folder);
         let arguments = change.settings(settings.threads);
-        let run = runs::llama_cpp(change.id, model, &feed, &arguments, &out, progress);
+        let run = runs::llama_cpp(change.id, model, feed, &arguments, &out, progress);
         let outcome = match run {
             Ok(changed) => Ok(figures(&default, &changed, progress)?),
             Err(SurveyError::LlamaCpp(said)) => {
@@ -140,11 +139,7 @@ pub fn measure(
     Ok(variants)
 }
 
-fn figures(
-    default: &Store,
-    changed: &Store,
-    progress: &dyn Progress,
-) -> Result<VariantFigures, SurveyError> {
+fn figures(default: &Store, changed: &Store, progress: &dyn Progress) -> Result<VariantFigures, SurveyError> {
     let pair = compare(default, changed, progress)?;
     let mut by_site: BTreeMap<_, Vec<f64>> = BTreeMap::new();
     let mut all = Vec::new();
@@ -162,7 +157,6 @@ fn figures(
 fn row(site: &str, nmse: &[f64]) -> VariantSite {
     VariantSite {
         site: site.to_owned(),
-        cells: nmse.len() as u64,
         equal: nmse.iter().filter(|&&x| x == 0.0).count() as u64,
         nmse: Range::of(nmse),
     }

@@ -52,8 +52,9 @@ pub struct Kind {
 
 /// The study's row for models of this kind: same architecture, kind of vocabulary and weight type.
 pub fn row(kind: &Kind) -> Option<&'static Row> {
-    ROWS.iter()
-        .find(|row| (row.arch, row.vocabulary, row.weights) == (&*kind.arch, &*kind.vocabulary, &*kind.weights))
+    ROWS.iter().find(|row| {
+        (row.arch, row.vocabulary, row.weights) == (&*kind.arch, &*kind.vocabulary, &*kind.weights)
+    })
 }
 
 /// Why the published rates are no property of the models.
@@ -77,6 +78,9 @@ mod tests {
             assert_eq!(super::row(&kind), Some(row));
             assert!((0.0..=1.0).contains(&row.garbage));
         }
-        assert_eq!(row(&Kind { arch: "llama".into(), vocabulary: "llama".into(), weights: "F16".into() }), None);
+        assert_eq!(
+            row(&Kind { arch: "llama".into(), vocabulary: "llama".into(), weights: "F16".into() }),
+            None
+        );
     }
 }

@@ -30,6 +30,11 @@ pub fn with_pictures(document: &Document, folder: &Path, out: &mut dyn Write) ->
             fs::write(folder.join(file_name(name)), svg)?;
         }
     }
+    with_links(document, folder, out)
+}
+
+/// Writes Markdown that links to pictures in `folder`, which somebody else writes.
+pub fn with_links(document: &Document, folder: &Path, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(markdown(document, Some(folder)).as_bytes())
 }
 

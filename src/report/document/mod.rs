@@ -14,7 +14,7 @@ mod value;
 
 use std::io::{self, Write};
 
-pub use markdown::with_pictures;
+pub use markdown::{with_links, with_pictures};
 pub use table::{Column, Table};
 pub use value::Value;
 
