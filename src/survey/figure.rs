@@ -1,6 +1,8 @@
 //! Figures as a survey keeps them: medians with their worst case, and numbers that survive JSON.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::compare::metrics::{median, worse};
 
@@ -16,16 +18,10 @@ impl Serialize for Figure {
 
 impl<'de> Deserialize<'de> for Figure {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            Number(f64),
-            Text(String),
-        }
-        match Either::deserialize(deserializer)? {
-            Either::Number(x) => Ok(Self(x)),
-            Either::Text(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
-        }
+        // serde_json's own numbers may be off by the last bit; a figure that is kept must not change.
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let figure = text.get().trim_matches('"').parse();
+        figure.map(Self).map_err(|e| D::Error::custom(format!("{e}: {}", text.get())))
     }
 }
 
@@ -57,7 +53,7 @@ mod tests {
 
     #[test]
     fn what_json_cannot_say_comes_back_all_the_same() {
-        for x in [0.0, 1.5e-300, -2.0, f64::INFINITY, f64::NEG_INFINITY] {
+        for x in [0.0, 1.2538096068842033e-14, 1.5e-300, -2.0, f64::INFINITY, f64::NEG_INFINITY] {
             let text = serde_json::to_string(&Figure(x)).unwrap();
             assert_eq!(serde_json::from_str::<Figure>(&text).unwrap(), Figure(x), "{text}");
         }

@@ -49,17 +49,27 @@ pub fn model(
         return Ok(Done { measured, kept: true });
     }
     fs::create_dir_all(&folder).map_err(SurveyError::io(&folder))?;
-    // Traces are about to change: a result of theirs must not outlive them.
-    let old = folder.join(result::FILE);
-    match fs::remove_file(&old) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(SurveyError::io(&old)(error));
-        }
-        _ => {}
-    }
+    clear(&folder)?;
     let measured = Work { model: &entry.model, settings, folder: &folder, progress }.measure(trace)?;
     result::save(&folder, &fingerprint, &measured)?;
     Ok(Done { measured, kept: false })
+}
+
+/// Removes what an earlier survey left in a model's folder, the result first: it must not outlive its
+/// traces.
+fn clear(folder: &Path) -> Result<(), SurveyError> {
+    let own =
+        ["reference", "candidate", "oracle"].map(|name| folder.join(name).with_added_extension("jsonl"));
+    let traces: Vec<PathBuf> = own.into_iter().chain(spread::traces(folder)).collect();
+    let sidecars = traces.iter().map(|trace| trace.with_extension("bin"));
+    for file in std::iter::once(folder.join(result::FILE)).chain(sidecars).chain(traces.iter().cloned()) {
+        if let Err(error) = fs::remove_file(&file)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(SurveyError::io(&file)(error));
+        }
+    }
+    Ok(())
 }
 
 /// One model at work.

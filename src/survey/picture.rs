@@ -155,7 +155,7 @@ impl<'a> Nmse<'a> {
                 let measured = model.outcome.as_ref().ok();
                 let Some(found) = measured.and_then(|m| m.sites.iter().find(|s| s.site == site.name()))
                 else {
-                    canvas.hatch(cell, UNIT, roles.line);
+                    canvas.fill(cell, roles.ground);
                     continue;
                 };
                 let nmse = found.nmse.median.0;

@@ -99,6 +99,12 @@ pub fn default_trace(folder: &Path) -> PathBuf {
     folder.join("spread").join("default.jsonl")
 }
 
+/// Every trace that may be in a model's folder.
+pub fn traces(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let changed: Vec<PathBuf> = CHANGES.iter().map(|c| c.trace(folder)).collect();
+    changed.into_iter().chain([default_trace(folder)])
+}
+
 /// Runs every change over `feed` and compares it with `default`, which is run first if it is not given.
 /// A change that llama.cpp refuses (a cache type that does not fit the model) is told, and the others go on.
 pub fn measure(
