@@ -65,6 +65,9 @@ struct Changes {
     /// Sliding window
     #[arg(long, value_name = "N")]
     window: Option<usize>,
+    /// Channels that stand out in every norm, as a few do in trained models
+    #[arg(long, value_name = "N")]
+    outliers: Option<usize>,
 }
 
 impl Changes {
@@ -77,6 +80,7 @@ impl Changes {
             (self.head_dim, &mut shape.head_dim),
             (self.ff, &mut shape.n_ff),
             (self.ctx, &mut shape.n_ctx),
+            (self.outliers, &mut shape.outliers),
         ] {
             *field = change.unwrap_or(*field);
         }

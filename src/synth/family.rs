@@ -16,6 +16,10 @@ const ATTENTION_GAIN: f32 = 1.3;
 const NORM_SPREAD: f32 = 0.1;
 const BIAS_SPREAD: f32 = 0.3;
 
+/// How many times larger the norm weights of outlier channels are: trained models have a few such
+/// channels, and rounding in blocks costs the more the larger one of a block is.
+const OUTLIER: f32 = 15.0;
+
 /// How query, key and value are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heads {
@@ -88,6 +92,8 @@ pub enum Values {
     },
     /// As `Random`, around +1 and −1.
     AroundUnits,
+    /// Around 1, and in this many channels around [`OUTLIER`].
+    WithOutliers(usize),
     /// These.
     Given(Vec<f32>),
 }
@@ -107,7 +113,7 @@ impl Values {
                 return values.iter().try_for_each(|v| out.write_all(&v.to_le_bytes()));
             }
             Self::Random { mean, deviation } => (*mean, *deviation),
-            Self::AroundUnits => (1.0, NORM_SPREAD),
+            Self::AroundUnits | Self::WithOutliers(_) => (1.0, NORM_SPREAD),
         };
         let maker = Maker::new(weight_type, mean, deviation);
         let block = weight_type.format().block_bytes;
@@ -120,6 +126,16 @@ impl Values {
             if *self == Self::AroundUnits {
                 // The sign of a little-endian f32 is in its last byte.
                 piece.chunks_exact_mut(4).for_each(|v| v[3] ^= (random.bits() as u8) & 0x80);
+            }
+            if let Self::WithOutliers(n) = *self {
+                let (width, done) = (bytes as usize / 4, (bytes - left) as usize / 4);
+                for channel in (0..n).map(|i| (2 * i + 1) * width / (2 * n)) {
+                    let at =
+                        channel.checked_sub(done).and_then(|at| piece.as_chunks_mut::<4>().0.get_mut(at));
+                    if let Some(value) = at {
+                        *value = (f32::from_le_bytes(*value) * OUTLIER).to_le_bytes();
+                    }
+                }
             }
             out.write_all(piece)?;
             left -= piece.len() as u64;
@@ -172,7 +188,10 @@ impl Tensors<'_> {
     }
 
     fn norm(&mut self, name: &str, width: usize, bias: bool) {
-        let weight = Values::Random { mean: 1.0, deviation: NORM_SPREAD };
+        let weight = match self.shape.outliers {
+            n if n > 0 && width == self.shape.n_embd => Values::WithOutliers(n.min(width)),
+            _ => Values::Random { mean: 1.0, deviation: NORM_SPREAD },
+        };
         self.push(format!("{name}.weight"), &[width], WeightType::F32, weight);
         if bias {
             self.bias(name, width);
@@ -351,6 +370,27 @@ mod tests {
             shape.check().unwrap();
             assert_eq!(family(shape).arch, shape.arch, "{}", shape.name);
         }
+    }
+
+    #[test]
+    fn outlier_channels_are_the_same_in_every_norm_of_the_stream_and_nowhere_else() {
+        let shape = Shape { outliers: 3, ..Shape::named("tiny-qwen3").unwrap() };
+        let mut norms = 0;
+        for tensor in tensors(&shape, Mix::named("Q8_0").unwrap(), 100) {
+            let Values::WithOutliers(3) = tensor.values else { continue };
+            norms += 1;
+            let mut bytes = Vec::new();
+            let length = tensor.shape[0] * 4;
+            tensor
+                .values
+                .write(tensor.weight_type, length, &mut Random::new(1, &tensor.name), &mut bytes, &mut |_| ())
+                .unwrap();
+            let values = bytes.as_chunks().0.iter().map(|v| f32::from_le_bytes(*v));
+            let large: Vec<usize> = values.enumerate().filter(|(_, v)| *v > 5.0).map(|(i, _)| i).collect();
+            assert_eq!(large, [42, 128, 213], "{}", tensor.name);
+        }
+        // Two a layer; neither those of heads nor the last, which sets the logits' size.
+        assert_eq!(norms, 2 * shape.n_layer + usize::from(!shape.tied));
     }
 
     #[test]

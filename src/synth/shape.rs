@@ -48,6 +48,8 @@ pub struct Shape {
     pub caps: Option<[f32; 2]>,
     /// Whether the embedding is the output matrix, too.
     pub tied: bool,
+    /// Channels of the residual stream that stand out in every norm.
+    pub outliers: usize,
     /// Divisors of RoPE's frequencies.
     pub factors: Factors,
 }
@@ -70,6 +72,7 @@ const PLAIN: Shape = Shape {
     window_rhythm: None,
     caps: None,
     tied: false,
+    outliers: 0,
     factors: Factors::None,
 };
 
