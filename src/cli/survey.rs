@@ -18,6 +18,7 @@ use crate::report::document::{FORMATS, format_names};
 use crate::survey::document::{Report, Surveyed};
 use crate::survey::floors::{self, Floors};
 use crate::survey::plan::{self, Reference, Settings};
+use crate::survey::spread::CHANGES;
 use crate::survey::{Progress, SurveyError, measure};
 
 /// Run a list of models through a reference, our engine and the oracle, and report how far they are apart.
@@ -59,9 +60,11 @@ pub struct SurveyArgs {
     /// Threads that compute [default: one of llama.cpp, one per core of ours]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Measure llama.cpp against itself, too: flash attention, threads, batch, type of keys and values
-    #[arg(long)]
-    spread: bool,
+    /// Measure llama.cpp against itself, too, with one setting changed at a time: flash-attention, threads,
+    /// batch, kv-f32, kv-q8_0, no-repack [default, without a list: all of them]
+    #[arg(long, value_name = "CHANGE,…", num_args = 0..=1, require_equals = true, value_delimiter = ',',
+        default_missing_value = "all", value_parser = change)]
+    spread: Option<Vec<String>>,
     /// Write the table of noise floors that these runs show, as in `src/compare/noise.tsv`
     #[arg(long, value_name = "FILE", requires = "spread")]
     noise_table: Option<PathBuf>,
@@ -93,6 +96,14 @@ fn reference(text: &str) -> Result<Reference, String> {
     }
 }
 
+fn change(text: &str) -> Result<String, String> {
+    if text == "all" || CHANGES.iter().any(|c| c.id == text) {
+        return Ok(text.to_owned());
+    }
+    let known: Vec<&str> = CHANGES.iter().map(|c| c.id).collect();
+    Err(format!("expected some of {}", known.join(", ")))
+}
+
 fn engine(text: &str) -> Result<Kind, String> {
     Kind::named(text).ok_or_else(|| {
         let known: Vec<String> = Kind::ALL.iter().map(ToString::to_string).collect();
@@ -111,7 +122,10 @@ impl SurveyArgs {
         } else {
             Reference::Recorded(None)
         });
-        ensure!(!self.spread || cfg!(feature = "llama-cpp"), "--spread measures llama.cpp: {NO_LLAMA_CPP}");
+        ensure!(
+            self.spread.is_none() || cfg!(feature = "llama-cpp"),
+            "--spread measures llama.cpp: {NO_LLAMA_CPP}"
+        );
         let models = if self.models.is_empty() {
             assets::demos()?.into_iter().map(|d| d.model).collect()
         } else {
@@ -123,7 +137,7 @@ impl SurveyArgs {
             positions: self.n,
             prompt: self.prompt(&reference)?,
             threads: self.threads,
-            spread: self.spread,
+            spread: self.changes(),
         };
         let stop = Stop::on_signals()?;
         let entries = plan::entries(models);
@@ -179,6 +193,13 @@ impl SurveyArgs {
             Err(error) => bail!("{}: {error}", path.display()),
         };
         Ok(format!("{} {}", self.prompt, word.trim()))
+    }
+
+    /// The changes to measure, each once and in one order, so that the same ones are the same settings.
+    fn changes(&self) -> Vec<String> {
+        let wanted = self.spread.as_deref().unwrap_or_default();
+        let is_wanted = |id: &str| wanted.iter().any(|w| w == id || w == "all");
+        CHANGES.iter().map(|c| c.id).filter(|id| is_wanted(id)).map(str::to_owned).collect()
     }
 
     fn interrupted(&self, stop: &Stop, done: usize, of: usize) -> anyhow::Result<Outcome> {

@@ -9,7 +9,6 @@ use serde_json::json;
 use super::picture;
 use super::plan::{Entry, Settings};
 use super::result::Measured;
-use super::spread::CHANGES;
 use super::{study, tables};
 use crate::palette::Ground;
 use crate::plot::{self, Format};
@@ -164,14 +163,19 @@ impl Report<'_> {
             page.table(tables::sites(one, false));
             page.table(tables::spread(one, false));
         }
-        if self.models.iter().any(|m| m.outcome.as_ref().is_ok_and(|m| !m.spread.is_empty())) {
+        if !tables::changes(self.models).is_empty() {
             page.heading("llama.cpp against itself");
             page.paragraph(
                 Tone::Plain,
                 "One setting changed at a time, against its default: token by token, keys and values in f16, no \
                  flash attention. What it differs in then, no engine can be blamed for.",
             );
-            page.list(CHANGES.iter().map(|c| (Tone::Plain, format!("{}: {}", c.id, c.what))).collect());
+            page.list(
+                tables::changes(self.models)
+                    .iter()
+                    .map(|c| (Tone::Plain, format!("{}: {}", c.id, c.what)))
+                    .collect(),
+            );
             page.table(tables::spread_sites(self.models));
         }
         page

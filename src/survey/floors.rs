@@ -118,7 +118,8 @@ pub fn head(models: &[(&str, &Measured)]) -> String {
          oracle;\nllama.cpp with f32 keys and values and paritty's engine; and llama.cpp (token by token, keys and \
          values f16,\nno flash attention) and itself with one setting changed:\n",
     );
-    for change in CHANGES.iter().filter(|c| c.is_noise) {
+    let is_done = |id: &str| models.iter().any(|(_, m)| m.spread.iter().any(|v| v.id == id));
+    for change in CHANGES.iter().filter(|c| c.is_noise && is_done(c.id)) {
         let _ = writeln!(out, "  {}: {}", change.id, change.what);
     }
     let _ = writeln!(

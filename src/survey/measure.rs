@@ -110,7 +110,7 @@ impl Work<'_> {
             ..facts(&gguf, &candidate)
         };
         (measured.sites, measured.all) = sites(&pair, &reference_off, &candidate_off);
-        if self.settings.spread {
+        if !self.settings.spread.is_empty() {
             let default = if recorded { None } else { Some(reference) };
             let feed = Feed::same(&tokens, context);
             measured.spread =

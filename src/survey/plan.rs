@@ -28,8 +28,8 @@ pub struct Settings {
     pub prompt: String,
     /// Threads that llama.cpp computes with, and ours (0: one per core).
     pub threads: usize,
-    /// Whether llama.cpp is also measured against itself.
-    pub spread: bool,
+    /// Settings of llama.cpp that are changed to measure it against itself, by name.
+    pub spread: Vec<String>,
 }
 
 /// Positions of a run of llama.cpp where none are asked for.

@@ -56,7 +56,7 @@ impl FileMark {
 impl Fingerprint {
     /// Of a model surveyed against a recorded trace, or against llama.cpp where there is none.
     pub fn of(settings: &Settings, model: &Path, trace: Option<&Path>) -> Result<Self, SurveyError> {
-        let runs_llama_cpp = trace.is_none() || settings.spread;
+        let runs_llama_cpp = trace.is_none() || !settings.spread.is_empty();
         Ok(Self {
             version: VERSION,
             paritty: env!("CARGO_PKG_VERSION").into(),
@@ -251,7 +251,7 @@ mod tests {
             positions: Some(4),
             prompt: "x".into(),
             threads: 1,
-            spread: false,
+            spread: Vec::new(),
         }
     }
 

@@ -105,7 +105,7 @@ pub fn traces(folder: &Path) -> impl Iterator<Item = PathBuf> {
     changed.into_iter().chain([default_trace(folder)])
 }
 
-/// Runs every change over `feed` and compares it with `default`, which is run first if it is not given.
+/// Runs every change that is wanted over `feed` and compares it with `default`, which is run first if it is not given.
 /// A change that llama.cpp refuses (a cache type that does not fit the model) is told, and the others go on.
 pub fn measure(
     model: &Path,
@@ -124,7 +124,7 @@ pub fn measure(
         runs::llama_cpp("llama.cpp", model, feed, &arguments, &default_trace(folder), progress)?
     };
     let mut variants = Vec::new();
-    for change in CHANGES {
+    for change in CHANGES.iter().filter(|c| settings.spread.iter().any(|id| id == c.id)) {
         let out = change.trace(folder);
         let arguments = change.settings(settings.threads);
         let run = runs::llama_cpp(change.id, model, feed, &arguments, &out, progress);

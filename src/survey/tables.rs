@@ -3,7 +3,7 @@
 use super::document::Surveyed;
 use super::figure::Range;
 use super::result::{Garbage, LogitFigures, Measured, SiteFigures};
-use super::spread::CHANGES;
+use super::spread::{CHANGES, Change};
 use crate::report::document::{Column, Table, Value};
 use crate::wording::Tone;
 
@@ -221,10 +221,18 @@ pub(super) fn spread(models: &[Surveyed], named: bool) -> Table {
     table
 }
 
+/// The changes that were made to llama.cpp's settings.
+pub(super) fn changes(models: &[Surveyed]) -> Vec<&'static Change> {
+    let is_done =
+        |id: &str| models.iter().flat_map(|m| &m.outcome).any(|m| m.spread.iter().any(|v| v.id == id));
+    CHANGES.iter().filter(|c| is_done(c.id)).collect()
+}
+
 /// Kinds of checkpoint down, changed settings across: the worst NMSE of any model.
 pub(super) fn spread_sites(models: &[Surveyed]) -> Table {
     let mut columns = vec![Column::new("model", "model"), Column::new("checkpoint", "checkpoint")];
-    columns.extend(CHANGES.iter().map(|c| Column::new(c.id, c.id)));
+    let done = changes(models);
+    columns.extend(done.iter().map(|c| Column::new(c.id, c.id)));
     let mut table =
         Table::new("spread_checkpoints", columns).caption("Median NMSE against llama.cpp's default");
     for model in models {
@@ -235,7 +243,7 @@ pub(super) fn spread_sites(models: &[Surveyed]) -> Table {
         };
         for site in measured.sites.iter().filter(|_| !measured.spread.is_empty()) {
             let mut row: Vec<Value> = vec![model.entry.name.as_str().into(), site.site.as_str().into()];
-            row.extend(CHANGES.iter().map(|change| {
+            row.extend(done.iter().map(|change| {
                 let found = of(change.id).and_then(|f| f.sites.iter().find(|s| s.site == site.site));
                 Value::or_missing(found.map(|s| s.nmse.median.0))
             }));
