@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
 use crate::compare::Comparison;
-use crate::report::{self, FORMATS, Report};
+use crate::report::{self, FORMATS, Report, document};
 use crate::trace::Store;
 
 /// Compare two traces: where, if anywhere, does the candidate part from the reference?
@@ -34,6 +34,9 @@ pub struct CompareArgs {
     /// How the report is written
     #[arg(long, default_value = FORMATS[0].id(), value_parser = PossibleValuesParser::new(FORMATS.iter().map(|f| f.id())))]
     format: String,
+    /// Write the report's pictures as SVG into this folder and link to them; needs `--format markdown`
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
     /// The same as `--format json`
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -45,6 +48,9 @@ const STEP: usize = 8;
 impl CompareArgs {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<Outcome> {
+        if self.pictures.is_some() && (self.json || self.format != "markdown") {
+            bail!("--pictures goes with --format markdown; the html format has its pictures inside");
+        }
         if is_same_file(&self.reference, &self.candidate) {
             bail!(
                 "{} and {} are the same file: a run always agrees with itself; give the trace of another engine",
@@ -58,10 +64,13 @@ impl CompareArgs {
         let id = if self.json { "json" } else { &self.format };
         let Some(format) = report::format(id) else { bail!("no format is called `{id}`") };
         let mut out = io::BufWriter::new(anstream::stdout().lock());
-        format.write(
-            &Report { reference: &reference, candidate: &candidate, comparison: &comparison },
-            &mut out,
-        )?;
+        let report = Report { reference: &reference, candidate: &candidate, comparison: &comparison };
+        match &self.pictures {
+            Some(folder) => {
+                document::with_pictures(&report::compare::illustrated(&report), folder, &mut out)?;
+            }
+            None => format.write(&report, &mut out)?,
+        }
         out.flush()?;
         Ok(match comparison.verdict().exit_code() {
             0 => Outcome::Ok,
@@ -72,7 +81,7 @@ impl CompareArgs {
 }
 
 /// Compares everything that is in both traces, with a progress bar when it takes long.
-fn compare(reference: &Store, candidate: &Store) -> Comparison {
+pub(super) fn compare(reference: &Store, candidate: &Store) -> Comparison {
     let positions: BTreeSet<u32> = reference.positions().chain(candidate.positions()).collect();
     let positions: Vec<u32> = positions.into_iter().collect();
     let bar = ProgressBar::new(positions.len() as u64).with_style(

@@ -7,6 +7,7 @@ mod demo;
 mod inspect;
 mod mutate;
 mod picture;
+mod plot;
 mod quantize;
 mod screen;
 mod stop;
@@ -75,6 +76,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Inspect(inspect::InspectArgs),
     Mutate(mutate::MutateArgs),
+    Plot(plot::PlotArgs),
     Quantize(quantize::QuantizeArgs),
     Survey(Box<survey::SurveyArgs>),
     Synth(synth::SynthArgs),
@@ -91,6 +93,7 @@ impl Cli {
             Command::Demo(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Mutate(args) => args.run(),
+            Command::Plot(args) => args.run(),
             Command::Quantize(args) => args.run(),
             Command::Survey(args) => args.run(),
             Command::Synth(args) => args.run(),

@@ -4,17 +4,22 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::growth::{GrowthData, GrowthPoint};
 use super::heatmap::HeatmapData;
+use super::histogram::HistogramData;
 use super::map::{MapCell, MapData, MapRow, Mark};
+use super::positions::{PositionPoint, PositionsData};
+use super::scatter::ScatterData;
 use super::tokens::{TokenChip, TokensData};
 use super::topk::{TopKData, TopRow};
 use super::{Cursor, Scene};
-use crate::compare::{CellState, Column, Divergence, Severity, TopEntry, Verdict};
+use crate::compare::metrics::worse;
+use crate::compare::{CellMetrics, CellState, Column, Divergence, Severity, TopEntry, Verdict};
 use crate::garbage::{Blame, Finding};
 use crate::model::Checkpoint;
 use crate::model::checkpoint::{CaptureSet, Phase};
 use crate::palette::Shade;
 use crate::session::{Focus, Snapshot};
 use crate::text::safe;
+use crate::trace::Tensor;
 use crate::wording::{self, Sentence, Tone, times};
 
 /// The first divergence, if there is one.
@@ -23,6 +28,11 @@ fn divergence(snapshot: &Snapshot) -> Option<&Divergence> {
         Verdict::Diverged { first, .. } => Some(first),
         _ => None,
     }
+}
+
+/// Whether the snapshot is that of one run, to which no other is compared.
+pub fn is_alone(snapshot: &Snapshot) -> bool {
+    snapshot.candidate.team.is_empty() && *snapshot.verdict == Verdict::Pending
 }
 
 fn mark_label(first: &Divergence) -> String {
@@ -147,7 +157,11 @@ pub fn layer_name(checkpoint: Checkpoint) -> String {
 /// The values under the cursor.
 pub fn heatmap<'a>(scene: &Scene<'a>) -> HeatmapData<'a> {
     focus(scene)
-        .map(|f| HeatmapData { reference: f.reference.as_ref(), candidate: f.candidate.as_ref() })
+        .map(|f| HeatmapData {
+            reference: f.reference.as_ref(),
+            candidate: f.candidate.as_ref(),
+            alone: is_alone(scene.snapshot),
+        })
         .unwrap_or_default()
 }
 
@@ -162,14 +176,22 @@ pub fn top(scene: &Scene<'_>) -> TopKData {
             .iter()
             .map(|e| TopRow {
                 token: e.token,
-                text: safe(pieces.get(&e.token).copied().unwrap_or_default()).into_owned(),
+                // A token without text is named by its id; quotes would make a text of it.
+                text: match pieces.get(&e.token) {
+                    Some(text) if *text != format!("#{}", e.token) => safe(text).into_owned(),
+                    _ => String::new(),
+                },
                 logit: e.logit,
                 probability: e.probability,
                 other_rank: e.other_rank,
             })
             .collect()
     };
-    TopKData { reference: rows(&focus.top.reference), candidate: rows(&focus.top.candidate) }
+    TopKData {
+        reference: rows(&focus.top.reference),
+        candidate: rows(&focus.top.candidate),
+        alone: is_alone(scene.snapshot),
+    }
 }
 
 fn worst_shade(column: &Column) -> Shade {
@@ -179,6 +201,8 @@ fn worst_shade(column: &Column) -> Shade {
 /// The tokens with their flags.
 pub fn tokens(scene: &Scene<'_>) -> TokensData {
     let snapshot = scene.snapshot;
+    // Figures of two different computations mean nothing.
+    let is_same = !matches!(*snapshot.verdict, Verdict::DifferentComputation { .. });
     let tokens: Vec<TokenChip> = snapshot
         .tokens
         .iter()
@@ -189,7 +213,7 @@ pub fn tokens(scene: &Scene<'_>) -> TokensData {
                 id: t.id,
                 text: safe(&t.text).into_owned(),
                 from_prompt: t.from_prompt,
-                shade: column.map_or(Shade::Empty, |c| worst_shade(c)),
+                shade: column.filter(|_| is_same).map_or(Shade::Empty, |c| worst_shade(c)),
                 ..TokenChip::default()
             };
             let found =
@@ -243,6 +267,84 @@ pub fn growth(scene: &Scene<'_>) -> GrowthData {
         Some((index, mark_label(first)))
     });
     GrowthData { position: scene.cursor.position, points, mark }
+}
+
+/// The error at every position.
+pub fn positions(scene: &Scene<'_>) -> PositionsData {
+    let snapshot = scene.snapshot;
+    let point = |column: &Column| {
+        let mut errors: Vec<f64> = compared(column).map(|(m, _)| m.nmse).collect();
+        let worst = errors.iter().copied().reduce(worse);
+        let middle = errors.len().saturating_sub(1) / 2;
+        let median = (!errors.is_empty()).then(|| *errors.select_nth_unstable_by(middle, f64::total_cmp).1);
+        let logits = match column.cell(Checkpoint::LOGITS).map(|c| c.state) {
+            Some(CellState::Compared { metrics, .. }) => Some(metrics.nmse),
+            _ => None,
+        };
+        PositionPoint {
+            position: column.position,
+            median,
+            worst,
+            logits,
+            kl: column.logits.map(|l| l.kl),
+            top1_agrees: column.logits.map(|l| l.top1_agrees),
+        }
+    };
+    PositionsData {
+        points: snapshot.columns.iter().map(|c| point(c)).collect(),
+        mark: divergence(snapshot).and_then(|d| Some((column_of(snapshot, d.position)?, mark_label(d)))),
+    }
+}
+
+fn compared(column: &Column) -> impl Iterator<Item = (&CellMetrics, Severity)> {
+    column.cells.iter().filter_map(|cell| match &cell.state {
+        CellState::Compared { metrics, severity, .. } => Some((metrics, *severity)),
+        _ => None,
+    })
+}
+
+/// Both sides' values under the cursor.
+pub fn scatter<'a>(scene: &Scene<'a>) -> ScatterData<'a> {
+    let Some(focus) = focus(scene) else { return ScatterData::default() };
+    let values = |t: &'a Option<Tensor>| t.as_ref().map_or(&[][..], |t| &t.values);
+    let is_logits = focus.checkpoint == Checkpoint::LOGITS;
+    ScatterData {
+        reference: values(&focus.reference),
+        candidate: values(&focus.candidate),
+        names: if is_logits { focus.pieces.clone() } else { Vec::new() },
+    }
+}
+
+/// The differences under the cursor, by size.
+pub fn differences(scene: &Scene<'_>) -> HistogramData {
+    let both = scatter(scene);
+    let size = |(r, c): (&f32, &f32)| {
+        // The same NaN or infinity on both sides is no difference.
+        if r == c || (r.is_nan() && c.is_nan()) { 0.0 } else { (f64::from(*c) - f64::from(*r)).abs() }
+    };
+    let sizes: Vec<f64> = both.reference.iter().zip(both.candidate).map(size).collect();
+    let data = HistogramData {
+        noun: "value",
+        axis: "|candidate − reference|".to_owned(),
+        zero_is: "equal",
+        ..HistogramData::default()
+    };
+    data.counting(&sizes)
+}
+
+/// The severities of all cells.
+pub fn severities(scene: &Scene<'_>) -> HistogramData {
+    let cells = scene.snapshot.columns.iter().flat_map(|c| compared(c));
+    let sizes: Vec<f64> = cells.map(|(_, severity)| f64::from(severity.0)).collect();
+    let data = HistogramData {
+        noun: "cell",
+        axis: "severity, × noise".to_owned(),
+        severities: true,
+        limit: (!sizes.is_empty()).then_some((f64::from(Severity::LIMIT), "limit of noise")),
+        zero_is: "equal",
+        ..HistogramData::default()
+    };
+    data.counting(&sizes)
 }
 
 /// One sentence a class of garbage and side: its flag, how many positions, the first one's evidence.

@@ -30,7 +30,8 @@ pub struct Axis {
 impl Axis {
     /// An even axis around the finite ones of `values`, with about `ticks` labels.
     pub fn linear(values: impl Iterator<Item = f64>, ticks: usize) -> Self {
-        let (mut low, mut high) = range(values.map(|v| v.clamp(-LARGEST, LARGEST))).unwrap_or((0.0, 1.0));
+        let (mut low, mut high) =
+            range(values.filter(|v| v.is_finite()).map(|v| v.clamp(-LARGEST, LARGEST))).unwrap_or((0.0, 1.0));
         if low >= high {
             let pad = if low == 0.0 { 1.0 } else { low.abs() / 2.0 };
             (low, high) = (low - pad, high + pad);
@@ -173,6 +174,8 @@ mod tests {
             ["-20", "-10", "0", "10", "20", "30", "40"]
         );
         assert_eq!(labels(Axis::linear([3.0].into_iter(), 3)), ["1", "2", "3", "4", "5"]);
+        let odd = [f64::NAN, 1.0, f64::INFINITY, 3.0, f64::NEG_INFINITY];
+        assert_eq!(labels(Axis::linear(odd.into_iter(), 2)), ["1", "2", "3"]);
         assert_eq!(labels(Axis::linear([0.0, 2e6].into_iter(), 2)), ["0", "1e6", "2e6"]);
         assert_eq!(labels(Axis::log([1e-6, 0.3].into_iter(), 4)), ["1e-6", "1e-4", "0.01", "1"]);
         assert_eq!(labels(Axis::log([1e-3, 1e-3].into_iter(), 4)), ["1e-4", "0.001"]);

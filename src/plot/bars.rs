@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::axis::{Axis, Scale};
 use super::canvas::{Area, Canvas, Ink};
-use super::font::{columns, fit};
+use super::font::{columns, fit, wrap};
 use super::output::{self, Format};
 use super::style::Style;
 use super::{PlotError, csv};
@@ -204,14 +204,20 @@ impl BarsData {
     ) {
         let roles = style.roles();
         let unit = style.unit();
-        let room = style.normal.columns_in(labels.w - unit).min(MAX_LABEL);
-        let middle = slot.y + (slot.h - style.normal.line()) / 2;
-        canvas.text_right(
-            labels.right() - unit,
-            middle,
-            &fit(&safe(&group.label), room),
-            style.ink(roles.text),
-        );
+        // A long name takes as many lines as its bars leave it.
+        let line = style.normal.line();
+        let room = style.normal.columns_in(labels.w - unit).clamp(1, MAX_LABEL);
+        let mut lines = wrap(&safe(&group.label), room);
+        let fits = (slot.h / line).clamp(1, 3) as usize;
+        if lines.len() > fits {
+            let rest = lines[fits - 1..].join(" ");
+            lines.truncate(fits - 1);
+            lines.push(fit(&rest, room));
+        }
+        let top = slot.y + (slot.h - line * lines.len() as i32) / 2;
+        for (i, text) in lines.iter().enumerate() {
+            canvas.text_right(labels.right() - unit, top + line * i as i32, text, style.ink(roles.text));
+        }
         let n = self.n_series() as i32;
         let inside = slot.inset(0, (slot.h / 8).max(1));
         let thick = (inside.h / n).clamp(1, style.normal.line() * 3 / 2);
@@ -272,9 +278,12 @@ pub fn bars(
     output::draw(&picture, format, &|canvas, area| data.draw(canvas, area, &style), &|| data.csv())
 }
 
-/// Grouped bars as SVG, for [`Block::Picture`](crate::report::document::Block::Picture).
-pub fn bars_svg(data: &BarsData, ground: Ground) -> Result<String, PlotError> {
-    bars(data, Format::Svg, None, ground).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+/// Grouped bars as SVG that is light or dark as its reader prefers, for
+/// [`Block::Picture`](crate::report::document::Block::Picture).
+pub fn bars_svg(data: &BarsData) -> Result<String, PlotError> {
+    let [light, dark] = [Ground::Light, Ground::Dark]
+        .map(|ground| Ok(String::from_utf8_lossy(&bars(data, Format::Svg, None, ground)?).into_owned()));
+    Ok(output::adaptive(&light?, &dark?))
 }
 
 #[cfg(test)]
@@ -301,7 +310,7 @@ mod tests {
 
     #[test]
     fn bars_say_their_figures_and_what_has_none() {
-        let svg = bars_svg(&data(Scale::Linear), Ground::Light).unwrap();
+        let svg = bars_svg(&data(Scale::Linear)).unwrap();
         for text in
             ["73.0 %", "0 %", "not measured", "NaN", "∞", "published", "share of rows", "100 %", "limit"]
         {

@@ -195,6 +195,12 @@ impl<'a> Canvas<'a> {
         if points.len() < 2 {
             return;
         }
+        if width > 1 && matches!(self.backend, Backend::Bitmap(_)) {
+            for pair in points.windows(2) {
+                self.stroke(pair[0], pair[1], width, color);
+            }
+            return;
+        }
         let style = shape(color, 1.0, width, false);
         let points = points.iter().copied();
         let result = match &mut self.backend {
@@ -202,6 +208,43 @@ impl<'a> Canvas<'a> {
             Backend::Svg(b) => b.draw_path(points, &style).map_err(|e| e.to_string()),
         };
         self.note(result);
+    }
+
+    /// A line of a bitmap, wider than a pixel: plotters' are thinner where they are steep; coverage by
+    /// distance is not.
+    fn stroke(&mut self, from: (i32, i32), to: (i32, i32), width: u32, color: Rgb) {
+        let size = (self.size.0 as i32, self.size.1 as i32);
+        let Backend::Bitmap(b) = &mut self.backend else { return };
+        let steep = (to.1 - from.1).abs() > (to.0 - from.0).abs();
+        // Along the longer axis; `across` is the other one.
+        let turn = |p: (i32, i32)| if steep { (p.1, p.0) } else { p };
+        let (mut a, mut z) = (turn(from), turn(to));
+        if a.0 > z.0 {
+            std::mem::swap(&mut a, &mut z);
+        }
+        let (along, across) = ((z.0 - a.0) as f32, (z.1 - a.1) as f32);
+        let length = along.hypot(across);
+        if length == 0.0 {
+            return;
+        }
+        let half = width as f32 / 2.0;
+        let reach = ((half + 1.0) * length / along).ceil() as i32;
+        let (first, last) = if steep { (0, size.1 - 1) } else { (0, size.0 - 1) };
+        for u in (a.0 - 1).max(first)..=(z.0 + 1).min(last) {
+            let middle = a.1 as f32 + across * (u - a.0) as f32 / along;
+            for v in middle as i32 - reach..=middle as i32 + reach {
+                let (du, dv) = ((u - a.0) as f32, (v - a.1) as f32);
+                let share = ((du * along + dv * across) / (length * length)).clamp(0.0, 1.0);
+                let distance = (du - share * along).hypot(dv - share * across);
+                let coverage = (half + 0.5 - distance).clamp(0.0, 1.0);
+                let at = turn((u, v));
+                if coverage > 0.0 && at.0 >= 0 && at.1 >= 0 && at.0 < size.0 && at.1 < size.1 {
+                    let color = RGBAColor(color.0, color.1, color.2, coverage as f64);
+                    // Cannot fail: the pixel lies inside.
+                    let _ = b.draw_pixel(at, color.to_backend_color());
+                }
+            }
+        }
     }
 
     /// A filled polygon.

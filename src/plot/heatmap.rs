@@ -23,6 +23,8 @@ pub struct HeatmapData<'a> {
     pub reference: Option<&'a Tensor>,
     /// The candidate's values.
     pub candidate: Option<&'a Tensor>,
+    /// Whether there is no candidate at all.
+    pub alone: bool,
 }
 
 /// How a tensor's values are laid out on the picture.
@@ -54,6 +56,17 @@ impl HeatmapData<'_> {
     pub fn difference(&self) -> Option<Vec<f32>> {
         let (r, c) = (self.reference?, self.candidate?);
         Some(r.values.iter().zip(&c.values).map(|(r, c)| c - r).collect())
+    }
+
+    /// The axes by which all panels are laid out: those of the side that says more about them, as long
+    /// as both sides have as many values.
+    fn shape(&self) -> &[u32] {
+        let axes = |t: &Tensor| t.shape.iter().filter(|&&n| n > 1).count();
+        match (self.reference, self.candidate) {
+            (Some(r), Some(c)) if r.values.len() == c.values.len() && axes(c) > axes(r) => &c.shape,
+            (Some(t), _) | (None, Some(t)) => &t.shape,
+            (None, None) => &[],
+        }
     }
 
     /// The magnitude at the ends of the scale: 99.5 % of the reference's (or else the candidate's)
@@ -90,11 +103,9 @@ impl HeatmapData<'_> {
         } else {
             (area, Area::default())
         };
-        let difference = self.difference().map(|values| Tensor {
-            shape: self.reference.map(|r| r.shape.clone()).unwrap_or_default(),
-            values,
-            exact: true,
-        });
+        let shape = self.shape();
+        let difference =
+            self.difference().map(|values| Tensor { shape: shape.to_vec(), values, exact: true });
         let limit = self.limit();
         let gap = style.unit() * 2;
         let parts = [
@@ -102,8 +113,9 @@ impl HeatmapData<'_> {
             ("candidate", self.candidate, "not recorded"),
             ("difference", difference.as_ref(), "needs both sides"),
         ];
-        for (panel, (title, tensor, without)) in panels.columns(3, gap).into_iter().zip(parts) {
-            draw_panel(canvas, panel, style, title, tensor, without, limit);
+        let n = if self.alone { 1 } else { parts.len() };
+        for (panel, (title, tensor, without)) in panels.columns(n as i32, gap).into_iter().zip(parts) {
+            draw_panel(canvas, panel, style, (title, without), (tensor, shape), limit);
         }
         if legend {
             draw_legend(canvas, foot, style, limit);
@@ -115,9 +127,8 @@ fn draw_panel(
     canvas: &mut Canvas<'_>,
     area: Area,
     style: &Style,
-    title: &str,
-    tensor: Option<&Tensor>,
-    without: &str,
+    (title, without): (&str, &str),
+    (tensor, shape): (Option<&Tensor>, &[u32]),
     limit: f32,
 ) {
     let roles = style.roles();
@@ -134,7 +145,7 @@ fn draw_panel(
         return;
     }
     let values = &tensor.values;
-    let layout = Layout::of(&tensor.shape, values.len(), frame.w as f32 / frame.h as f32);
+    let layout = Layout::of(shape, values.len(), frame.w as f32 / frame.h as f32);
     let most = if canvas.is_vector() { MAX_VECTOR_CELLS } else { usize::MAX };
     let largest = style.normal.line() * 4;
     let width = frame.w.min(layout.columns as i32 * largest);
@@ -294,10 +305,10 @@ mod tests {
         let mut values = vec![1.0; 999];
         values.extend([1e9, f32::NAN, f32::INFINITY]);
         let t = tensor(&[1002], values);
-        let data = HeatmapData { reference: Some(&t), candidate: None };
+        let data = HeatmapData { reference: Some(&t), candidate: None, alone: false };
         assert_eq!(data.limit(), 1.0);
         let zero = tensor(&[2], vec![0.0, 0.0]);
-        assert_eq!(HeatmapData { reference: Some(&zero), candidate: None }.limit(), 1.0);
+        assert_eq!(HeatmapData { reference: Some(&zero), candidate: None, alone: false }.limit(), 1.0);
         assert_eq!(HeatmapData::default().limit(), 1.0);
     }
 
@@ -313,7 +324,7 @@ mod tests {
     #[test]
     fn csv_has_a_line_a_channel_also_when_lengths_differ() {
         let (r, c) = (tensor(&[2], vec![1.0, f32::NAN]), tensor(&[1], vec![1.5]));
-        let csv = HeatmapData { reference: Some(&r), candidate: Some(&c) }.csv();
+        let csv = HeatmapData { reference: Some(&r), candidate: Some(&c), alone: false }.csv();
         assert_eq!(csv, "channel,reference,candidate,difference\n0,1,1.5,0.5\n1,NaN,,\n");
     }
 }

@@ -8,12 +8,17 @@ mod adapt;
 pub mod axis;
 pub mod bars;
 pub mod canvas;
+mod chart;
 mod csv;
 pub mod font;
+mod garbage;
 pub mod growth;
 pub mod heatmap;
+pub mod histogram;
 pub mod map;
 pub mod output;
+pub mod positions;
+pub mod scatter;
 pub mod style;
 pub mod tokens;
 pub mod topk;
@@ -24,7 +29,8 @@ use std::path::{Path, PathBuf};
 
 pub use bars::{BarGroup, BarsData, bars, bars_svg};
 pub(crate) use csv::field as csv_field;
-pub use output::Format;
+pub use garbage::{RunGarbage, garbage_bars};
+pub use output::{Format, write};
 pub use style::Style;
 pub use views::{VIEWS, View, ViewInfo};
 
@@ -103,6 +109,15 @@ pub fn encode(
     output::draw(&picture, format, &paint, &|| (info.data)(scene))
 }
 
+/// A picture as one SVG that is light or dark as its reader prefers.
+pub fn adaptive_svg(view: View, scene: &Scene<'_>) -> Result<String, PlotError> {
+    let [light, dark] = [Ground::Light, Ground::Dark].map(|ground| {
+        let bytes = encode(view, scene, Format::Svg, None, ground)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    });
+    Ok(output::adaptive(&light?, &dark?))
+}
+
 /// Renders a picture on a dark ground into `target`, whose extension (`.png`, `.svg`, `.csv` for
 /// the data behind it) decides the format. The file appears complete or not at all.
 pub fn render(
@@ -126,7 +141,7 @@ pub fn render_on(
 ) -> Result<(), PlotError> {
     let format = Format::of(target)?;
     let bytes = encode(view, &Scene { snapshot, cursor }, format, size, ground)?;
-    output::write(target, &bytes)
+    write(target, &bytes)
 }
 
 /// Writes a picture as PNG and SVG and its data as CSV into `folder`; returns the files.

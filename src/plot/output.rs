@@ -95,6 +95,23 @@ pub fn draw(
     }
 }
 
+/// One SVG of the same picture on a light and on a dark ground: viewers that know which their reader
+/// prefers show that one, others the light one.
+pub fn adaptive(light: &str, dark: &str) -> String {
+    let Some((head, _)) = light.split_once('>') else { return light.to_owned() };
+    let inside = |svg: &'_ str| -> String {
+        let body = svg.split_once('>').map_or(svg, |(_, body)| body);
+        body.rsplit_once("</svg>").map_or(body, |(body, _)| body).trim().to_owned()
+    };
+    format!(
+        "{head}>\n<style>.paritty-dark{{display:none}}@media (prefers-color-scheme: dark)\
+         {{.paritty-light{{display:none}}.paritty-dark{{display:inline}}}}</style>\n\
+         <g class=\"paritty-light\">{}</g>\n<g class=\"paritty-dark\">{}</g>\n</svg>\n",
+        inside(light),
+        inside(dark)
+    )
+}
+
 /// Gives the drawing a title for screen readers, and sharp edges to rectangles so that neighbours
 /// show no seam when the drawing is scaled.
 fn dress(svg: &str, title: &str) -> String {

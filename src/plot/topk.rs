@@ -30,6 +30,8 @@ pub struct TopKData {
     pub reference: Vec<TopRow>,
     /// By the candidate.
     pub candidate: Vec<TopRow>,
+    /// Whether there is no candidate at all.
+    pub alone: bool,
 }
 
 /// The rank's change as the candidate sees it: `=`, `▲2`, `▼1`, `new`.
@@ -83,17 +85,18 @@ impl TopKData {
         let shown = (body.h / height.max(1)).clamp(0, most) as usize;
         let middle = (area.w / 10).clamp(unit * 3, unit * 14);
         let side = (area.w - middle) / 2;
-        let left = Area::new(body.x, body.y, side, body.h);
+        let left = Area::new(body.x, body.y, if self.alone { body.w } else { side }, body.h);
         let right = Area::new(body.right() - side, body.y, side, body.h);
         let finite = |rows: &[TopRow]| {
             rows.iter().map(|r| r.probability).filter(|p| p.is_finite()).fold(0.0, f32::max)
         };
         let scale = finite(&self.reference).max(finite(&self.candidate)).max(1e-6);
         canvas.text(left.x, head.y, "reference", style.ink(roles.reference));
-        canvas.text(right.x, head.y, "candidate", style.ink(roles.candidate));
-        for (part, rows, color) in
-            [(left, &self.reference, roles.reference), (right, &self.candidate, roles.candidate)]
-        {
+        if !self.alone {
+            canvas.text(right.x, head.y, "candidate", style.ink(roles.candidate));
+        }
+        let sides = [(left, &self.reference, roles.reference), (right, &self.candidate, roles.candidate)];
+        for (part, rows, color) in sides.into_iter().take(if self.alone { 1 } else { 2 }) {
             if rows.is_empty() {
                 style.nothing(canvas, part, "no logits");
             }

@@ -29,12 +29,16 @@ pub struct ViewInfo {
     pub size: (u32, u32),
     /// Text that must fit: columns and lines.
     pub text: (u32, u32),
+    /// Whether it takes two runs to say anything.
+    pub pair: bool,
+    /// Whether it shows the values of one cell.
+    pub values: bool,
     pub(super) draw: Draw,
     pub(super) data: Data,
 }
 
 macro_rules! views {
-    ($($view:ident, $id:literal, $title:literal, $description:literal, $size:expr, $text:expr, $draw:expr, $data:expr;)*) => {
+    ($($view:ident, $id:literal, $title:literal, $description:literal, $size:expr, $text:expr, $pair:literal, $values:literal, $draw:expr, $data:expr;)*) => {
         /// A picture.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "each variant is described by its row in VIEWS")]
@@ -48,20 +52,28 @@ macro_rules! views {
             description: $description,
             size: $size,
             text: $text,
+            pair: $pair,
+            values: $values,
             draw: $draw,
             data: $data,
         }),*];
     };
 }
 
+// Id, title, what it shows; size, columns and lines of text; whether it takes two runs, whether it
+// shows the values of one cell; how it is drawn, the data behind it.
 views! {
-    Screen, "screen", "overview", "every pane at once: tokens, parity map, values, logits, verdict", (1600, 1000), (164, 50), screen, |s| adapt::map(s).csv();
-    Map, "map", "parity map", "severity of every layer at every position", (1200, 720), (126, 32), map, |s| adapt::map(s).csv();
-    Layer, "layer", "checkpoints of a layer", "severity of every checkpoint of one layer at every position", (1200, 720), (126, 32), layer, |s| adapt::layer(s).csv();
-    Heatmaps, "heatmaps", "values side by side", "reference, candidate and difference of one tensor on one scale", (1400, 720), (140, 32), heatmaps, |s| adapt::heatmap(s).csv();
-    Logits, "logits", "most likely tokens", "the most likely tokens of both sides with probabilities and rank changes", (1100, 560), (112, 26), logits, |s| adapt::top(s).csv();
-    Tokens, "tokens", "tokens and verdict", "the token strip with flags, and the verdict with its evidence", (1200, 640), (118, 28), tokens, |s| adapt::tokens(s).csv();
-    Growth, "growth", "error over depth", "normalised squared error of every checkpoint in order of execution", (1200, 640), (126, 28), growth, |s| adapt::growth(s).csv();
+    Screen, "screen", "overview", "every pane at once: tokens, parity map, values, logits, verdict", (1600, 1000), (164, 50), true, false, screen, |s| adapt::map(s).csv();
+    Map, "map", "parity map", "severity of every layer at every position", (1200, 720), (126, 32), true, false, map, |s| adapt::map(s).csv();
+    Layer, "layer", "checkpoints of a layer", "severity of every checkpoint of one layer at every position", (1200, 720), (126, 32), true, false, layer, |s| adapt::layer(s).csv();
+    Heatmaps, "heatmaps", "values side by side", "reference, candidate and difference of one tensor on one scale", (1400, 720), (140, 32), false, true, heatmaps, |s| adapt::heatmap(s).csv();
+    Logits, "logits", "most likely tokens", "the most likely tokens of both sides with probabilities and rank changes", (1100, 560), (112, 26), false, false, logits, |s| adapt::top(s).csv();
+    Tokens, "tokens", "tokens and verdict", "the token strip with flags, and the verdict with its evidence", (1200, 640), (118, 28), false, false, tokens, |s| adapt::tokens(s).csv();
+    Growth, "growth", "error over depth", "normalised squared error of every checkpoint in order of execution", (1200, 640), (126, 28), true, false, growth, |s| adapt::growth(s).csv();
+    Positions, "positions", "error over position", "normalised squared error at every position: median and worst checkpoint, logits", (1200, 640), (126, 28), true, false, positions, |s| adapt::positions(s).csv();
+    Scatter, "scatter", "reference against candidate", "every value of one tensor, the logits if no other: the reference's across, the candidate's upwards", (1200, 720), (130, 32), true, true, scatter, |s| adapt::scatter(s).csv();
+    Histogram, "histogram", "differences by size", "how many values of one tensor differ by how much", (1200, 600), (126, 27), true, true, histogram, |s| adapt::differences(s).csv();
+    Severities, "severities", "severities of all cells", "how many cells of the whole run lie how far from the noise floor", (1200, 600), (126, 27), true, false, severities, |s| adapt::severities(s).csv();
 }
 
 impl View {
@@ -91,6 +103,9 @@ fn header(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, title: &str, s
     let mut y = area.y + style.large.line() + unit / 4;
     sides(scene, canvas, Area::new(area.x, y, area.w, style.small.line()), style);
     y += style.small.line() + unit / 2;
+    if adapt::is_alone(scene.snapshot) {
+        return area.split_top(y + unit / 2 - area.y).1;
+    }
     let headline = wording::headline(&scene.snapshot.verdict);
     let text = fit(&headline.text, style.normal.columns_in(area.w));
     canvas.text(area.x, y, &text, style.ink(tone_color(headline.tone, style)));
@@ -106,7 +121,8 @@ fn sides(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) 
         ("reference", &scene.snapshot.reference, roles.reference),
         ("candidate", &scene.snapshot.candidate, roles.candidate),
     ];
-    for (name, side, color) in parts {
+    // A trace alone has no other side.
+    for (name, side, color) in parts.into_iter().filter(|p| !p.1.team.is_empty()) {
         let remark = side.remark.as_deref().map_or(String::new(), |r| format!(", {}", safe(r)));
         let pieces = [
             (name.to_owned(), color),
@@ -197,25 +213,33 @@ fn logits(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style)
 }
 
 fn tokens(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
-    let rest = header(scene, canvas, area, "tokens and verdict", style);
+    let (title, below, bar) = if adapt::is_alone(scene.snapshot) {
+        ("tokens", "garbage", "")
+    } else {
+        ("tokens and verdict", "verdict", "; the bar is the worst severity at the position")
+    };
+    let rest = header(scene, canvas, area, title, style);
     let data = adapt::tokens(scene);
     let (strip, lower) = rest.split_top(strip_height(&data, rest.w, style).min(rest.h * 3 / 5));
-    let note = format!(
-        "{} tokens, sampled ones in blue; the bar is the worst severity at the position",
-        data.tokens.len()
-    );
+    let note = format!("{}, sampled ones in blue{bar}", count(data.tokens.len(), "token"));
     let inside = style.pane(canvas, strip, "tokens", &note);
     data.draw(canvas, inside, style);
     let (_, lower) = lower.split_top(style.unit());
-    let inside = style.pane(canvas, lower, "verdict", "");
+    let inside = style.pane(canvas, lower, below, "");
     verdict::draw(canvas, inside, &sentences(scene), style);
 }
 
 /// The verdict and what the flags of the strip mean.
 fn sentences(scene: &Scene<'_>) -> Vec<wording::Sentence> {
-    let mut all = wording::verdict(&scene.snapshot.verdict);
-    all.extend(adapt::garbage(scene.snapshot));
-    all
+    let garbage = adapt::garbage(scene.snapshot);
+    if !adapt::is_alone(scene.snapshot) {
+        return wording::verdict(&scene.snapshot.verdict).into_iter().chain(garbage).collect();
+    }
+    let (tone, text) = match garbage.len() {
+        0 => (wording::Tone::Good, "no garbage found"),
+        _ => (wording::Tone::Caution, "garbage"),
+    };
+    std::iter::once(wording::Sentence { tone, text: text.to_owned() }).chain(garbage).collect()
 }
 
 fn strip_height(data: &TokensData, width: i32, style: &Style) -> i32 {
@@ -226,6 +250,30 @@ fn growth(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style)
     let note = "nmse = Σ(candidate − reference)² / Σ reference²";
     let body = framed(scene, canvas, area, style, ("error over depth", "error of every checkpoint", note));
     adapt::growth(scene).draw(canvas, body, style);
+}
+
+fn positions(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let note = "nmse = Σ(candidate − reference)² / Σ reference²";
+    let body = framed(scene, canvas, area, style, ("error over position", "error at every position", note));
+    adapt::positions(scene).draw(canvas, body, style);
+}
+
+fn scatter(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let title = format!("reference against candidate, {}", cell_title(scene));
+    let body = framed(scene, canvas, area, style, (&title, "every value", &cell_lines(scene)));
+    adapt::scatter(scene).draw(canvas, body, style);
+}
+
+fn histogram(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let title = format!("differences by size, {}", cell_title(scene));
+    let body = framed(scene, canvas, area, style, (&title, "|candidate − reference|", &cell_lines(scene)));
+    adapt::differences(scene).draw(canvas, body, style);
+}
+
+fn severities(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let text = ("severities of all cells", "divergence in units of the noise floor", "");
+    let body = framed(scene, canvas, area, style, text);
+    adapt::severities(scene).draw(canvas, body, style);
 }
 
 fn run_state(run: RunState) -> &'static str {

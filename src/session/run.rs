@@ -11,13 +11,15 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::plan::{Goal, Plan};
 use super::side::{EngineParts, Side, trace_path};
 use super::words::Words;
-use super::{Command, Config, Focus, Link, RunState, SessionError, Snapshot, Source, TokenView, Tokens};
-use crate::compare::{CellState, Comparison, logits};
+use super::{
+    Command, Config, Focus, Link, RunState, SessionError, Snapshot, Source, TokenView, Tokens, look,
+};
+use crate::compare::Comparison;
 use crate::engine::open::Kind;
 use crate::fault::Injections;
 use crate::gguf::Gguf;
 use crate::model::{Checkpoint, arch};
-use crate::trace::{Header, Store, Tensor};
+use crate::trace::{Header, Store};
 
 /// Text read from one trace before commands are looked at again: about 10 ms of work.
 const BUDGET: u64 = 4 << 20;
@@ -26,8 +28,6 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(16);
 /// Looking at all positions together takes time that grows with their number; while engines run it
 /// is done this often, beside what the comparison does by itself.
 const SETTLE_EVERY: Duration = Duration::from_millis(250);
-/// Lines of the top-k table.
-const TOP_K: usize = 20;
 
 /// A running session.
 #[derive(Debug)]
@@ -350,25 +350,7 @@ impl State {
     }
 
     fn token_views(&self) -> Vec<TokenView> {
-        let stores = [self.reference.store(), self.candidate.store()];
-        let positions: BTreeSet<u32> = stores.iter().flat_map(|s| s.positions()).collect();
-        positions
-            .into_iter()
-            .map(|position| {
-                let token = stores.iter().find_map(|s| s.token(position));
-                let text = token.map(|t| t.piece.clone().or_else(|| self.words.piece(t.id)));
-                TokenView {
-                    position,
-                    id: token.map(|t| t.id),
-                    text: match (token, text.flatten()) {
-                        (_, Some(text)) => crate::text::safe_short(&text, 40),
-                        (Some(token), None) => format!("#{}", token.id),
-                        (None, None) => String::new(),
-                    },
-                    from_prompt: token.is_some_and(|t| t.from_prompt),
-                }
-            })
-            .collect()
+        look::tokens([self.reference.store(), self.candidate.store()], |id| self.words.piece(id))
     }
 
     /// Reads the cell under the cursor again if it changed.
@@ -377,45 +359,9 @@ impl State {
         if self.focused.is_some() && !changed.contains(&position) {
             return;
         }
-        let read = |store: &Store, checkpoint| {
-            let mut tensor = Tensor::default();
-            // What cannot be read is shown as missing; the column says `Unreadable`.
-            store.read(position, checkpoint, &mut tensor).ok().filter(|there| *there).map(|_| tensor)
-        };
-        let (a, b) = (self.reference.store(), self.candidate.store());
-        let (ref_logits, cand_logits) = (read(a, Checkpoint::LOGITS), read(b, Checkpoint::LOGITS));
-        let values = |t: &Option<Tensor>| t.as_ref().map(|t| t.values.clone()).unwrap_or_default();
-        let top = logits::top_k(&values(&ref_logits), &values(&cand_logits), TOP_K);
-        let pieces = top
-            .reference
-            .iter()
-            .chain(&top.candidate)
-            .map(|e| {
-                (
-                    e.token,
-                    self.words
-                        .piece(e.token)
-                        .map_or_else(|| format!("#{}", e.token), |p| crate::text::safe_short(&p, 40)),
-                )
-            })
-            .collect();
-        let column = self.comparison.columns().iter().find(|c| c.position == position);
-        let state = column.and_then(|c| c.cell(checkpoint)).map(|c| c.state);
-        let (metrics, severity) = match state {
-            Some(CellState::Compared { metrics, severity, .. }) => (Some(metrics), Some(severity)),
-            _ => (None, None),
-        };
-        self.focused = Some(Arc::new(Focus {
-            position,
-            checkpoint,
-            reference: read(a, checkpoint),
-            candidate: read(b, checkpoint),
-            metrics,
-            severity,
-            top,
-            pieces,
-            logits: column.and_then(|c| c.logits),
-        }));
+        let stores = [self.reference.store(), self.candidate.store()];
+        let piece = |id| self.words.piece(id);
+        self.focused = Some(Arc::new(look::focus(stores, &self.comparison, (position, checkpoint), piece)));
     }
 
     fn snapshot(&self, revision: u64) -> Snapshot {

@@ -388,7 +388,7 @@ fn gallery() {
         };
         for (suffix, size) in [("", None), ("-small", Some((480, 320)))] {
             let bytes = bars(&data, Format::Png, size, Ground::Light).expect("drawn");
-            output::write(&folder.join(format!("bars-{name}{suffix}.png")), &bytes).expect("written");
+            write(&folder.join(format!("bars-{name}{suffix}.png")), &bytes).expect("written");
         }
     }
 }

@@ -2,16 +2,19 @@
 //! their own for programs. Adding one means a file and a line in [`FORMATS`].
 
 mod cells;
+mod findings;
 mod json;
 mod notes;
 mod page;
+mod pictures;
+mod positions;
 mod rows;
 
 use std::io::{self, Write};
 
-pub use page::document;
+pub use page::{document, illustrated};
 
-use super::document;
+use super::document::{self, Document};
 use crate::compare::Comparison;
 use crate::trace::Store;
 
@@ -37,6 +40,7 @@ pub trait Format: Sync {
 struct Page {
     id: &'static str,
     format: &'static str,
+    build: fn(&Report<'_>) -> Document,
 }
 
 impl Format for Page {
@@ -47,17 +51,17 @@ impl Format for Page {
     fn write(&self, report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         let format = document::format(self.format)
             .ok_or_else(|| io::Error::other(format!("documents have no format `{}`", self.format)))?;
-        format.write(&document(report), out)
+        format.write(&(self.build)(report), out)
     }
 }
 
 /// Every format; the first is the default.
 pub static FORMATS: &[&dyn Format] = &[
-    &Page { id: "table", format: "text" },
+    &Page { id: "table", format: "text", build: document },
     &cells::Csv,
     &json::Json,
-    &Page { id: "markdown", format: "markdown" },
-    &Page { id: "html", format: "html" },
+    &Page { id: "markdown", format: "markdown", build: document },
+    &Page { id: "html", format: "html", build: illustrated },
 ];
 
 /// The format called `id`.
