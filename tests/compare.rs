@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use paritty::compare::{CellState, Comparison, Verdict};
+use paritty::engine::Engine;
 use paritty::engine::cpu::{CpuOptions, F32Engine};
-use paritty::engine::{Engine, record};
+use paritty::engine::record::Recorded;
+use paritty::engine::worker::Worker as _;
 use paritty::fault::Injection;
 use paritty::gguf::{Gguf, WeightType, Writer};
 use paritty::model::{CaptureSet, Graph, arch};
@@ -41,11 +43,12 @@ fn run(model: &Path, change: impl FnOnce(&mut Graph), tokens: &[Token], out: &Pa
     change(&mut graph);
     let mut engine = F32Engine::new(&gguf, graph, CpuOptions { threads: 2, kv_f16: false }).unwrap();
     engine.set_capture(CaptureSet::All);
-    let mut writer = TraceWriter::create(out, &engine.header()).unwrap();
+    let writer = TraceWriter::create(out, &engine.header()).unwrap();
+    let mut recorded = Box::new(Recorded::with_writer(Box::new(engine), writer));
     for token in tokens {
-        record::step(&mut engine, &mut writer, token).unwrap();
+        recorded.step(token).unwrap();
     }
-    writer.end().unwrap();
+    recorded.end().unwrap();
 }
 
 fn compare(reference: &Path, candidate: &Path) -> Comparison {

@@ -28,6 +28,7 @@ fn config(reference: Source, candidate: Source) -> Config {
         tokens: Tokens::FromTrace,
         generate: 0,
         context: None,
+        patience: Duration::from_mins(1),
         capture: CaptureSet::All,
         cpu: CpuOptions::default(),
         faults: Injections::default(),

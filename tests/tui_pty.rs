@@ -138,7 +138,7 @@ fn stage() -> Link {
                 Command::Run => positions = scene.positions,
                 Command::Back => positions -= 1,
                 Command::Quit => break,
-                Command::Pause | Command::Focus { .. } => {}
+                Command::Pause | Command::Restart | Command::Focus { .. } => {}
             }
             let focus = match order {
                 Command::Focus { position, checkpoint } => Some(Arc::new(scene.focus(position, checkpoint))),

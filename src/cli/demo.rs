@@ -64,6 +64,7 @@ impl DemoArgs {
             tokens: Tokens::FromTrace,
             generate: 0,
             context: None,
+            patience: Duration::from_mins(1),
             capture: CaptureSet::All,
             cpu: CpuOptions::default(),
             faults,

@@ -1,6 +1,7 @@
 //! `paritty inspect`: two runs side by side, live.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -14,7 +15,8 @@ use crate::session::{Config, Source, Tokens};
 /// Watch two runs side by side while they grow, and see where they part.
 ///
 /// SRC is a trace file (followed while it grows), `cpu` (our engine, f32), `oracle` (the same in
-/// f64) or `llama.cpp` (the real one, if it was built in).
+/// f64), `llama.cpp` (the real one, if it was built in) or `cmd:PROGRAM ARGUMENTS`, any engine that
+/// speaks paritty's protocol.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// Model file (GGUF)
@@ -51,6 +53,9 @@ pub struct InspectArgs {
     /// given several times
     #[arg(long, value_name = "ID")]
     fault: Vec<Injection>,
+    /// Seconds that a program (cmd:) may be silent before it counts as hanging
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    answer_within: u64,
     /// Do not start computing before a key says so
     #[arg(long)]
     paused: bool,
@@ -73,6 +78,7 @@ impl InspectArgs {
             tokens,
             generate: self.n,
             context: self.ctx,
+            patience: Duration::from_secs(self.answer_within),
             capture: self.checkpoints,
             cpu: CpuOptions { threads: self.threads, kv_f16: self.kv_f16 },
             faults: Injections::new(self.fault),

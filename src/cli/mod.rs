@@ -10,6 +10,7 @@ mod picture;
 mod plot;
 mod quantize;
 mod screen;
+mod serve;
 mod stop;
 mod survey;
 mod synth;
@@ -78,6 +79,7 @@ enum Command {
     Mutate(mutate::MutateArgs),
     Plot(plot::PlotArgs),
     Quantize(quantize::QuantizeArgs),
+    Serve(serve::ServeArgs),
     Survey(Box<survey::SurveyArgs>),
     Synth(synth::SynthArgs),
     Tokenize(tokenize::TokenizeArgs),
@@ -95,6 +97,7 @@ impl Cli {
             Command::Mutate(args) => args.run(),
             Command::Plot(args) => args.run(),
             Command::Quantize(args) => args.run(),
+            Command::Serve(args) => args.run(),
             Command::Survey(args) => args.run(),
             Command::Synth(args) => args.run(),
             Command::Tokenize(args) => args.run(),

@@ -2,10 +2,12 @@
 
 pub mod cpu;
 pub mod describe;
+pub mod external;
 pub mod open;
 pub mod own_run;
 pub mod record;
 pub mod run;
+pub mod worker;
 
 use crate::model::{CaptureSet, Checkpoint, Graph};
 use crate::trace::{Header, Tensor};

@@ -1,19 +1,56 @@
 //! Stepping an engine while its checkpoints are written to a trace.
 
+use std::path::Path;
+
 use super::run::RecordSink;
+use super::worker::Worker;
 use super::{Engine, EngineError, Tap};
 use crate::model::Checkpoint;
-use crate::trace::{Token, TraceWriter};
+use crate::trace::{Token, TraceError, TraceWriter};
 
-/// One step, recorded. Returns the most likely next token.
-pub fn step(engine: &mut dyn Engine, writer: &mut TraceWriter, token: &Token) -> Result<u32, String> {
-    let position = engine.position() as u32;
-    writer.token(position, token).map_err(|e| e.to_string())?;
-    let mut tap = Recorder { sink: writer, position };
-    let logits = engine.step(token.id, &mut tap).map_err(|e| e.to_string())?;
-    let next = argmax(logits);
-    writer.complete(position).map_err(|e| e.to_string())?;
-    Ok(next)
+/// An engine of ours whose steps are recorded.
+pub struct Recorded {
+    engine: Box<dyn Engine>,
+    writer: TraceWriter,
+}
+
+impl Recorded {
+    /// Creates the trace at `path` with the engine's header.
+    pub fn new(engine: Box<dyn Engine>, path: &Path) -> Result<Self, TraceError> {
+        let writer = TraceWriter::create(path, &engine.header())?;
+        Ok(Self { engine, writer })
+    }
+
+    /// The position that is computed next.
+    pub fn position(&self) -> usize {
+        self.engine.position()
+    }
+
+    /// As [`Recorded::new`], into a trace that is begun already.
+    pub fn with_writer(engine: Box<dyn Engine>, writer: TraceWriter) -> Self {
+        Self { engine, writer }
+    }
+}
+
+impl Worker for Recorded {
+    fn step(&mut self, token: &Token) -> Result<Option<u32>, String> {
+        let position = self.engine.position() as u32;
+        self.writer.token(position, token).map_err(|e| e.to_string())?;
+        let mut tap = Recorder { sink: &mut self.writer, position };
+        let logits = self.engine.step(token.id, &mut tap).map_err(|e| e.to_string())?;
+        let next = argmax(logits);
+        self.writer.complete(position).map_err(|e| e.to_string())?;
+        Ok(Some(next))
+    }
+
+    fn rewind(&mut self, position: u32) -> Result<(), String> {
+        self.engine.rewind(position as usize).map_err(|e| e.to_string())?;
+        self.writer.rewind(position).map_err(|e| e.to_string())
+    }
+
+    fn end(self: Box<Self>) -> Result<(), String> {
+        self.writer.end().map_err(|e| e.to_string())
+    }
 }
 
 /// Index of the largest value; the first of equals, as llama.cpp's greedy sampler takes it. NaN is

@@ -1,22 +1,18 @@
 //! The real llama.cpp as a child process of ours that writes a growing trace.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{self, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-/// Lines of the child's stderr that are kept for the message when it fails.
-const KEPT_LINES: usize = 8;
+use crate::engine::external::LastLines;
 
 /// A child that traces. Dropping it kills it.
 #[derive(Debug)]
 pub struct Child {
     process: process::Child,
-    stderr: Arc<Mutex<Vec<String>>>,
-    listener: Option<JoinHandle<()>>,
+    stderr: LastLines,
 }
 
 impl Child {
@@ -32,24 +28,12 @@ impl Child {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        let stderr = Arc::new(Mutex::new(Vec::new()));
-        let mut listener = None;
-        if let Some(pipe) = process.stderr.take() {
-            let kept = Arc::clone(&stderr);
-            listener = Some(thread::Builder::new().name("child-stderr".into()).spawn(move || {
-                for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-                    let line = crate::text::safe_short(&String::from_utf8_lossy(&line), 200);
-                    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                    if kept.len() == KEPT_LINES {
-                        kept.remove(0);
-                    }
-                    kept.push(line);
-                }
-                // End of stderr: the child has ended or is about to.
-                wake.notify_one();
-            })?);
-        }
-        Ok(Self { process, stderr, listener })
+        let stderr = match process.stderr.take() {
+            // The end of stderr: the child has ended or is about to.
+            Some(pipe) => LastLines::follow(pipe, move || wake.notify_one())?,
+            None => LastLines::default(),
+        };
+        Ok(Self { process, stderr })
     }
 
     /// Why the child failed, if it did.
@@ -65,11 +49,7 @@ impl Child {
             Ok(Some(status)) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        if let Some(listener) = self.listener.take() {
-            // What it said last is in the pipe still. A thread that panicked has nothing to add.
-            let _ = listener.join();
-        }
-        let said = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).join(" · ");
+        let said = self.stderr.at_end();
         Some(Err(if said.is_empty() { format!("llama.cpp's process ended: {status}") } else { said }))
     }
 }

@@ -1,6 +1,7 @@
 //! What a session is started with, and why it may not start.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Pace, Source};
 use crate::engine::EngineError;
@@ -39,6 +40,8 @@ pub struct Config {
     /// Positions to open engines for; `None`: what a trace says its run was opened for, or as many as
     /// are computed.
     pub context: Option<usize>,
+    /// Longest silence of a program that is driven.
+    pub patience: Duration,
     /// What our engines capture.
     pub capture: CaptureSet,
     /// How our engines compute.

@@ -2,16 +2,15 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use tokio::sync::Notify;
 
-use crate::engine::Engine;
-use crate::engine::record::step;
-use crate::trace::{Token, TraceWriter};
+use crate::engine::worker::Worker;
+use crate::trace::Token;
 
 /// What an engine is told.
 #[derive(Debug)]
@@ -25,8 +24,8 @@ enum Order {
 /// What an engine answers.
 #[derive(Debug)]
 enum Report {
-    /// A position is computed; the most likely next token.
-    Stepped(u32),
+    /// A position is computed; the most likely next token, if the worker knows it.
+    Stepped(Option<u32>),
     /// Positions were forgotten.
     Rewound,
     /// It cannot go on.
@@ -44,22 +43,24 @@ pub struct Driver {
     busy: bool,
     next_token: Option<u32>,
     failure: Option<String>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Driver {
-    /// Starts the thread. `open` builds the engine there, since loading may take long; the trace is
-    /// written to `path`.
+    /// Starts the thread. `open` builds the worker there, since loading may take long; it is given a
+    /// flag that becomes true when nobody waits for it any more.
     pub fn start(
         name: &str,
-        path: PathBuf,
         wake: Arc<Notify>,
-        open: impl FnOnce() -> Result<Box<dyn Engine>, String> + Send + 'static,
+        open: impl FnOnce(Arc<AtomicBool>) -> Result<Box<dyn Worker>, String> + Send + 'static,
     ) -> std::io::Result<Self> {
         // One order at a time: the next token may depend on the answer.
         let (orders, inbox) = sync_channel(1);
         let (outbox, reports) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| serve(&path, open, &inbox, &outbox, &wake)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| serve(|| open(flag), &inbox, &outbox, &wake)));
             let failure = match outcome {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
@@ -77,6 +78,7 @@ impl Driver {
             busy: false,
             next_token: None,
             failure: None,
+            stop,
         })
     }
 
@@ -86,7 +88,7 @@ impl Driver {
             match self.reports.try_recv() {
                 Ok(Report::Stepped(next)) => {
                     self.busy = false;
-                    self.next_token = Some(next);
+                    self.next_token = next;
                 }
                 Ok(Report::Rewound) => self.busy = false,
                 Ok(Report::Failed(text)) => {
@@ -145,6 +147,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.orders = None;
+        self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             // A panic was reported already.
             let _ = thread.join();
@@ -153,21 +156,18 @@ impl Drop for Driver {
 }
 
 fn serve(
-    path: &Path,
-    open: impl FnOnce() -> Result<Box<dyn Engine>, String>,
+    open: impl FnOnce() -> Result<Box<dyn Worker>, String>,
     inbox: &Receiver<Order>,
     outbox: &Sender<Report>,
     wake: &Notify,
 ) -> Result<(), String> {
-    let mut engine = open()?;
-    let mut writer = TraceWriter::create(path, &engine.header()).map_err(|e| e.to_string())?;
+    let mut worker = open()?;
     wake.notify_one();
     while let Ok(order) = inbox.recv() {
         let report = match order {
-            Order::Step(token) => Report::Stepped(step(engine.as_mut(), &mut writer, &token)?),
+            Order::Step(token) => Report::Stepped(worker.step(&token)?),
             Order::Rewind(position) => {
-                engine.rewind(position as usize).map_err(|e| e.to_string())?;
-                writer.rewind(position).map_err(|e| e.to_string())?;
+                worker.rewind(position)?;
                 Report::Rewound
             }
         };
@@ -176,7 +176,7 @@ fn serve(
         }
         wake.notify_one();
     }
-    writer.end().map_err(|e| e.to_string())
+    worker.end()
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

@@ -47,9 +47,14 @@ impl Plan {
         self.limit
     }
 
+    /// Whether the token at `position` is the next one to be generated.
+    pub fn wants(&self, position: u32) -> bool {
+        position as usize == self.tokens.len() && position < self.limit
+    }
+
     /// Takes a generated token in, if it is the next one and there is room for it.
     pub fn extend(&mut self, position: u32, token: u32) {
-        if position as usize == self.tokens.len() && position < self.limit {
+        if self.wants(position) {
             self.tokens.push(token);
         }
     }

@@ -16,10 +16,11 @@ use super::{
 };
 use crate::compare::Comparison;
 use crate::engine::open::Kind;
+use crate::engine::record::argmax;
 use crate::fault::Injections;
 use crate::gguf::Gguf;
 use crate::model::{Checkpoint, arch};
-use crate::trace::{Header, Store};
+use crate::trace::{Header, Store, Tensor};
 
 /// Text read from one trace before commands are looked at again: about 10 ms of work.
 const BUDGET: u64 = 4 << 20;
@@ -135,6 +136,9 @@ impl State {
             match source {
                 Source::Cpu => engine(Kind::Cpu),
                 Source::Oracle => engine(Kind::Oracle),
+                Source::Program(command) => {
+                    Side::program(name, command, config, context, folder.path(), wake)
+                }
                 Source::LlamaCpp => Side::llama_cpp(name, config, folder.path(), wake),
                 Source::Trace(path) if is_candidate => {
                     Side::trace(path, &Config { replay: None, ..config.clone() }, folder.path(), wake)
@@ -287,6 +291,16 @@ impl State {
                 let newest = self.engines().map(super::driver::Driver::ordered).max().unwrap_or(0);
                 self.goal = Goal::Positions(newest.saturating_sub(1));
             }
+            Command::Restart => {
+                let restarted = [&mut self.reference, &mut self.candidate].map(Side::restart);
+                self.message = match restarted {
+                    [Ok(false), Ok(false)] => {
+                        Some("no engine has failed: there is nothing to start anew".into())
+                    }
+                    [Err(error), _] | [_, Err(error)] => Some(error.to_string()),
+                    _ => Some("started anew".into()),
+                };
+            }
             Command::Focus { position, checkpoint } => {
                 self.focus = Some((position, checkpoint));
                 self.focused = None;
@@ -302,8 +316,7 @@ impl State {
 
     /// Gives idle engines their next order. Says whether anything changed.
     fn drive(&mut self) -> bool {
-        let generator = self.engines().next().map(|e| (e.ordered(), e.next_token()));
-        if let Some((position, Some(token))) = generator {
+        if let Some((position, token)) = self.generated() {
             self.plan.extend(position, token);
         }
         let mut ordered = false;
@@ -322,6 +335,23 @@ impl State {
             ordered = true;
         }
         ordered
+    }
+
+    /// The token that the first driven engine would choose next, and its position.
+    fn generated(&self) -> Option<(u32, u32)> {
+        let side = [&self.reference, &self.candidate].into_iter().find(|s| s.engine_ref().is_some())?;
+        let engine = side.engine_ref()?;
+        let position = engine.ordered();
+        if !engine.is_idle() || !self.plan.wants(position) {
+            return None;
+        }
+        // A program need not say what it would choose; its logits do.
+        let from_logits = || {
+            let mut logits = Tensor::default();
+            side.store().read(position.checked_sub(1)?, Checkpoint::LOGITS, &mut logits).ok()?;
+            (!logits.values.is_empty()).then(|| argmax(&logits.values))
+        };
+        engine.next_token().or_else(from_logits).map(|token| (position, token))
     }
 
     fn token_at(&self, position: u32) -> Option<crate::trace::Token> {

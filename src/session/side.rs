@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::Notify;
 
@@ -12,7 +13,10 @@ use super::driver::Driver;
 use super::replay::Replay;
 use super::{SideStatus, Source, SourceState, Tokens};
 use crate::engine::cpu::CpuOptions;
+use crate::engine::external::{Load, Program, Start};
 use crate::engine::open::{self, Kind};
+use crate::engine::record::Recorded;
+use crate::engine::worker::Worker;
 use crate::fault::{Injections, recorder};
 use crate::gguf::Gguf;
 use crate::model::{CaptureSet, Graph};
@@ -23,13 +27,16 @@ use crate::trace::{Notes, Store};
 enum Maker {
     /// Somebody else.
     Nobody,
-    /// An engine of ours, on orders.
-    Engine(Driver),
+    /// An engine of ours, or a program, on orders; and how to start it anew.
+    Engine(Driver, Restart),
     /// A child process.
     Child(Child),
     /// A replay.
     Replay { _running: Replay },
 }
+
+/// Starts a worker that failed anew.
+type Restart = Box<dyn Fn() -> std::io::Result<Driver> + Send>;
 
 /// One side.
 pub struct Side {
@@ -64,6 +71,23 @@ pub struct News {
     pub touched: bool,
 }
 
+impl Maker {
+    /// A worker on a thread of its own, which `open` builds there, now and again after a failure.
+    fn worker(
+        name: &'static str,
+        wake: &Arc<Notify>,
+        open: impl Fn(Arc<AtomicBool>) -> Result<Box<dyn Worker>, String> + Send + Sync + 'static,
+    ) -> Result<Self, SessionError> {
+        let (open, wake) = (Arc::new(open), Arc::clone(wake));
+        let start = move || {
+            let open = Arc::clone(&open);
+            Driver::start(name, Arc::clone(&wake), move |stop| open(stop))
+        };
+        let driver = start().map_err(SessionError::system("cannot start the engine's thread"))?;
+        Ok(Self::Engine(driver, Box::new(start)))
+    }
+}
+
 impl Side {
     /// A trace file that somebody else wrote or writes; replayed if the configuration says so.
     pub fn trace(
@@ -96,18 +120,43 @@ impl Side {
     ) -> Result<Self, SessionError> {
         let path = folder.join(format!("{name}.jsonl"));
         let remark = (!parts.faults.is_empty()).then(|| format!("fault: {}", parts.faults));
-        let driver = Driver::start(name, path.clone(), Arc::clone(wake), {
+        let maker = {
+            let path = path.clone();
             let (gguf, graph, faults) = (Arc::clone(parts.gguf), parts.graph, parts.faults);
             let (options, capture): (CpuOptions, CaptureSet) = (config.cpu, config.capture.clone());
-            move || {
-                let mut engine = open::open(kind, &gguf, graph, options).map_err(|e| e.to_string())?;
-                engine.set_capture(capture);
-                Ok(recorder::dress(engine, &faults))
-            }
-        })
-        .map_err(SessionError::system("cannot start the engine's thread"))?;
+            Maker::worker(name, wake, move |_| {
+                let mut engine =
+                    open::open(kind, &gguf, graph.clone(), options).map_err(|e| e.to_string())?;
+                engine.set_capture(capture.clone());
+                let engine = recorder::dress(engine, &faults);
+                let recorded = Recorded::new(engine, &path).map_err(|e| e.to_string())?;
+                Ok(Box::new(recorded))
+            })?
+        };
         let backend = if kind == Kind::Oracle { "oracle" } else { "CPU" };
-        Self::new(&path, Maker::Engine(driver), ("paritty".into(), backend.into()), remark, wake)
+        Self::new(&path, maker, ("paritty".into(), backend.into()), remark, wake)
+    }
+
+    /// A program that speaks our protocol and is driven like an engine of ours.
+    pub fn program(
+        name: &'static str,
+        command: &str,
+        config: &Config,
+        context: Option<usize>,
+        folder: &Path,
+        wake: &Arc<Notify>,
+    ) -> Result<Self, SessionError> {
+        let path = folder.join(format!("{name}.jsonl"));
+        let model = config.model.canonicalize().unwrap_or_else(|_| config.model.clone());
+        let load = Load::new(model, config.capture.to_string(), context.map(|n| n as u32));
+        let (command, trace, patience) = (command.to_owned(), path.clone(), config.patience);
+        let team = crate::text::safe_short(&command, 40);
+        let maker = Maker::worker(name, wake, move |stop| {
+            let (command, load, trace) = (command.clone(), load.clone(), trace.clone());
+            let program = Program::start(Start { command, load, trace, patience, stop })?;
+            Ok(Box::new(program))
+        })?;
+        Self::new(&path, maker, (team, "program".into()), None, wake)
     }
 
     /// The real llama.cpp, as a child that writes its trace into `folder`.
@@ -171,7 +220,7 @@ impl Side {
     /// The engine, if this side is one of ours.
     pub fn driver(&mut self) -> Option<&mut Driver> {
         match &mut self.maker {
-            Maker::Engine(driver) => Some(driver),
+            Maker::Engine(driver, _) => Some(driver),
             _ => None,
         }
     }
@@ -179,9 +228,20 @@ impl Side {
     /// As [`Side::driver`], to look at.
     pub fn engine_ref(&self) -> Option<&Driver> {
         match &self.maker {
-            Maker::Engine(driver) => Some(driver),
+            Maker::Engine(driver, _) => Some(driver),
             _ => None,
         }
+    }
+
+    /// Starts the engine anew if it failed. Says whether it did.
+    pub fn restart(&mut self) -> Result<bool, SessionError> {
+        let Maker::Engine(driver, start) = &mut self.maker else { return Ok(false) };
+        if driver.failure().is_none() {
+            return Ok(false);
+        }
+        *driver = start().map_err(SessionError::system("cannot start the engine's thread"))?;
+        self.failure = None;
+        Ok(true)
     }
 
     /// How long to sleep at most before the next poll.
@@ -199,7 +259,7 @@ impl Side {
             more: !progress.at_end,
         };
         let failure = match &mut self.maker {
-            Maker::Engine(driver) => {
+            Maker::Engine(driver, _) => {
                 driver.poll();
                 driver.failure().map(|t| crate::text::safe(t).into_owned())
             }
@@ -233,9 +293,9 @@ impl Side {
         };
         let state = match (&self.failure, &self.maker) {
             (Some(failure), _) => SourceState::Failed(failure.clone()),
-            (None, Maker::Engine(_)) if finished => SourceState::Ended,
-            (None, Maker::Engine(_)) if running => SourceState::Live,
-            (None, Maker::Engine(_)) => SourceState::Ready,
+            (None, Maker::Engine(..)) if finished => SourceState::Ended,
+            (None, Maker::Engine(..)) if running => SourceState::Live,
+            (None, Maker::Engine(..)) => SourceState::Ready,
             (None, _) => match self.follow.liveness() {
                 Liveness::Waiting => SourceState::Waiting,
                 Liveness::Live => SourceState::Live,

@@ -132,6 +132,8 @@ pub enum Command {
     Pause,
     /// Forget the newest position of every driven engine.
     Back,
+    /// Start engines that failed anew.
+    Restart,
     /// Show the values of this cell.
     Focus {
         /// Position.

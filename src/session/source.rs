@@ -13,6 +13,8 @@ pub enum Source {
     Oracle,
     /// The real llama.cpp, as a child process of ours.
     LlamaCpp,
+    /// A program that speaks the engine protocol, with its arguments.
+    Program(String),
     /// A trace file, finished or growing.
     Trace(PathBuf),
 }
@@ -21,7 +23,7 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// A source that this version lacks.
-    #[error("source `{0}` is not in this version; use a trace file, cpu, oracle or llama.cpp")]
+    #[error("source `{0}` is not in this version; use a trace file, cpu, oracle, llama.cpp or cmd:PROGRAM")]
     Unavailable(String),
     /// llama.cpp without the feature.
     #[error(
@@ -30,7 +32,7 @@ pub enum SourceError {
     )]
     NoLlamaCpp,
     /// An empty argument.
-    #[error("an empty source; expected a trace file, cpu, oracle or llama.cpp")]
+    #[error("an empty source; expected a trace file, cpu, oracle, llama.cpp or cmd:PROGRAM")]
     Empty,
 }
 
@@ -45,10 +47,13 @@ impl FromStr for Source {
             "llama.cpp" if cfg!(feature = "llama-cpp") => Ok(Self::LlamaCpp),
             "llama.cpp" => Err(SourceError::NoLlamaCpp),
             "cuda" => Err(SourceError::Unavailable(text.into())),
-            _ if text.starts_with("cuda:") || text.starts_with("cmd:") => {
+            _ if text.starts_with("cuda:") => {
                 Err(SourceError::Unavailable(crate::text::safe_short(text, 40)))
             }
-            path => Ok(Self::Trace(path.into())),
+            _ => Ok(match text.strip_prefix("cmd:") {
+                Some(command) => Self::Program(command.into()),
+                None => Self::Trace(text.into()),
+            }),
         }
     }
 }
@@ -59,6 +64,7 @@ impl fmt::Display for Source {
             Self::Cpu => f.write_str("cpu"),
             Self::Oracle => f.write_str("oracle"),
             Self::LlamaCpp => f.write_str("llama.cpp"),
+            Self::Program(command) => write!(f, "cmd:{command}"),
             Self::Trace(path) => path.display().fmt(f),
         }
     }

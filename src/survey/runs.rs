@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use super::{Progress, SurveyError, go_on};
 use crate::engine::cpu::CpuOptions;
 use crate::engine::open::{self, Kind};
-use crate::engine::record;
+use crate::engine::record::Recorded;
+use crate::engine::worker::Worker as _;
 use crate::gguf::Gguf;
 use crate::model::{CaptureSet, arch};
 use crate::session::child::Child;
@@ -57,16 +58,17 @@ pub fn own(
     header.n_prompt = Some(tokens.iter().filter(|t| t.from_prompt).count() as u32);
     header.n_total = Some(tokens.len() as u32);
     header.settings.n_ctx = Some(context as u32);
-    let mut writer = TraceWriter::create(out, &header)?;
+    let writer = TraceWriter::create(out, &header)?;
+    let mut engine = Box::new(Recorded::with_writer(engine, writer));
     progress.begin(&kind.to_string(), tokens.len() as u64);
     for (done, token) in tokens.iter().enumerate() {
         go_on(progress)?;
         // Ours computes one at a time, whatever the reference did.
         let token = Token { columns: Some(1), ..token.clone() };
-        record::step(&mut *engine, &mut writer, &token).map_err(SurveyError::Unfit)?;
+        engine.step(&token).map_err(SurveyError::Unfit)?;
         progress.done(done as u64 + 1);
     }
-    Ok(writer.end()?)
+    engine.end().map_err(SurveyError::Unfit)
 }
 
 /// What llama.cpp is given.

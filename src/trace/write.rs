@@ -125,6 +125,19 @@ impl TraceWriter {
         Self::start(PathBuf::from("-"), out, values, &Header { sidecar: None, ..header.clone() })
     }
 
+    /// As `text`, but with the values in the sidecar at `sidecar`, which whoever reads the text expects
+    /// beside it.
+    pub fn beside(out: Box<dyn Write + Send>, header: &Header, sidecar: &Path) -> Result<Self, TraceError> {
+        let name = sidecar.file_name().map(|n| n.to_string_lossy().into_owned());
+        let file = create(sidecar)?;
+        let values = Values::Sidecar {
+            out: BufWriter::with_capacity(SIDECAR_BUFFER, file),
+            path: sidecar.to_owned(),
+            offset: 0,
+        };
+        Self::start(PathBuf::from("-"), out, values, &Header { sidecar: name, ..header.clone() })
+    }
+
     fn start(
         path: PathBuf,
         out: Box<dyn Write + Send>,

@@ -154,6 +154,7 @@ bindings! {
     Stepping, ToggleRun, PANES, [Key::char('r')], Some(("r", "run")), "run, or pause when running";
     Moving, FirstDivergence, PANES, [Key::char('f')], Some(("f", "first")), "the first divergence";
     Stepping, Pause, PANES, [Key::char(' ')], None, "pause";
+    Stepping, Restart, PANES, [Key::char('R')], None, "start an engine or program that failed anew";
     Stepping, StepBack, PANES, [Key::char('b')], Some(("b", "back one")), "back one position: the engines forget their newest";
     Moving, FarLeft, PANES, [Key::char('H'), Key::shift(KeyCode::Left)], None, "ten positions back";
     Moving, FarRight, PANES, [Key::char('L'), Key::shift(KeyCode::Right)], None, "ten positions on";

@@ -73,6 +73,7 @@ impl App {
             Action::ToggleRun => self.command_engine(Command::Run),
             Action::Pause => self.command_engine(Command::Pause),
             Action::StepBack => self.command_engine(Command::Back),
+            Action::Restart => self.command_engine(Command::Restart),
             Action::FocusNext => self.cycle_pane(1),
             Action::FocusPrevious => self.cycle_pane(PaneKind::ALL.len() - 1),
             Action::Fit => {

@@ -56,6 +56,8 @@ pub enum Action {
     Pause,
     /// Forget the newest position.
     StepBack,
+    /// Start failed engines anew.
+    Restart,
     /// The next pane.
     FocusNext,
     /// The pane before.
