@@ -1,9 +1,11 @@
 //! paritty finds where an LLM inference engine stops agreeing with a reference, while both run.
 
+pub mod analyze;
 pub mod audit;
 pub mod cli;
 pub mod compare;
 pub mod engine;
+pub mod export;
 pub mod fault;
 pub mod garbage;
 pub mod gguf;
@@ -15,6 +17,7 @@ pub mod palette;
 pub mod plot;
 pub mod report;
 pub mod session;
+pub mod stats;
 pub mod survey;
 pub mod synth;
 pub mod text;

@@ -295,3 +295,142 @@ fn what_is_no_trace_is_refused_by_name() {
         assert_eq!(text.lines().count(), 1, "{text}");
     }
 }
+
+/// Two traces as the loggers of the story write them: ten logits a token with six decimals, and nothing
+/// else. Lines are given as position and values.
+fn bare(folder: &TempDir, name: &str, rows: &[(u32, &str)]) -> PathBuf {
+    let path = folder.path().join(name);
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|(p, v)| {
+            format!("{{\"team\":\"x\",\"checkpoint\":\"logits\",\"token_idx\":{p},\"dtype\":\"f32\",\"shape\":\"[1,151936]\",\"values\":[{v}]}}\n")
+        })
+        .collect();
+    std::fs::write(&path, lines.concat()).unwrap();
+    path
+}
+
+#[test]
+fn differences_are_those_that_a_script_computes() {
+    let folder = TempDir::new().unwrap();
+    let a = bare(
+        &folder,
+        "a.jsonl",
+        &[
+            (0, "1.500000,-2.250000,0.000000"),
+            (2, "0.100000,0.200000"),
+            (3, "-1000000000000000000.000000,0.000000,3.141593"),
+            (4, "1.0,NaN,2.0"),
+            (9, "1.0"),
+        ],
+    );
+    let b = bare(
+        &folder,
+        "b.jsonl",
+        &[
+            (0, "1.250000,-2.000000"),
+            (1, "7.0"),
+            (2, "0.300000,0.200000,5.0"),
+            (3, "0.500000,-0.250000,2.718282"),
+            (4, "1.0,2.0,2.0"),
+        ],
+    );
+    let out = paritty(&[a.as_ref(), b.as_ref(), "--format".as_ref(), "study-csv".as_ref()]);
+    let out = out.get_output();
+    // What Python 3.12 prints for max(d) and sum(d) / len(d) over d = [abs(x - y) for x, y in zip(a, b)].
+    let expected = "token_idx,max_abs_diff,mean_abs_diff\n\
+        0,0.25,0.25\n\
+        2,0.19999999999999998,0.09999999999999999\n\
+        3,1e+18,3.333333333333333e+17\n\
+        4,nan,nan\n";
+    assert_eq!(String::from_utf8_lossy(&out.stdout), expected);
+}
+
+#[test]
+fn limits_of_a_teams_own_replace_the_noise_floor_where_they_match() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("cpu.jsonl");
+    run(&model("f16"), |_| {}, &tokens(&recorded("f16")), &out);
+    let reference = recorded("f16");
+    let rules = folder.path().join("limits.toml");
+    let with = |text: &str| {
+        std::fs::write(&rules, text).unwrap();
+        paritty(&[reference.as_ref(), out.as_ref(), "--rules".as_ref(), rules.as_ref(), "--explain".as_ref()])
+    };
+    let rule = |checkpoint: &str, metric: &str, limit: &str| {
+        format!("[[rule]]\ncheckpoint = \"{checkpoint}\"\nmetric = \"{metric}\"\nlimit = {limit}\n")
+    };
+    let text =
+        |assert: assert_cmd::assert::Assert| String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    let good =
+        text(with(&(rule("^l_out-", "cosine", "0.999") + &rule("^result_output$", "top1", "0.9"))).code(0));
+    assert!(good.contains("limits hold") && good.contains("built-in: measured noise of class"), "{good}");
+    // Far below what two correct engines differ by.
+    let bad = text(with(&rule("^l_out-2$", "nmse", "1e-12")).code(1));
+    assert!(bad.contains("do not hold") && bad.contains("rule 1"), "{bad}");
+    with(&rule("^no_such_", "nmse", "1")).code(3);
+    with(&rule("^l_out-", "kl", "1")).code(3);
+    let error = with("[[rule]]\ncheckpoint = \"x\"\n").code(2);
+    let error = String::from_utf8(error.get_output().stderr.clone()).unwrap();
+    assert!(error.contains("limits.toml") && error.contains("metric"), "{error}");
+    // The file that is shown to others is right.
+    let shown = asset("ci/limits.toml");
+    paritty(&[reference.as_ref(), out.as_ref(), "--rules".as_ref(), shown.as_ref()]).code(0);
+}
+
+#[test]
+fn without_tokens_another_prompt_is_told_from_freed_memory_and_a_shift() {
+    let folder = TempDir::new().unwrap();
+    // Logits as one run has them: a bias common to all positions, and what each position has of its own.
+    let row = |seed: u32| -> Vec<f32> {
+        (0..10_u32)
+            .map(|c| {
+                let mut x = u64::from(seed) << 32 | u64::from(c) | 0x9e37_79b9_0000_0000;
+                for _ in 0..3 {
+                    x = (x ^ (x >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                }
+                ((x >> 40) as f32 / (1 << 24) as f32 - 0.5) * 6.0 + (c as f32 - 7.0) * 0.8
+            })
+            .collect()
+    };
+    let spoil = |mut row: Vec<f32>, i: u32| {
+        // Links of a freed block that are of no remarkable size.
+        (row[0], row[1], row[2], row[3]) = (0.665_2 + i as f32 * 1e-6, 0.0, 0.665_3 - i as f32 * 1e-6, 0.0);
+        row
+    };
+    let text = |rows: Vec<Vec<f32>>| -> Vec<(u32, String)> {
+        let join = |r: Vec<f32>| r.iter().map(|x| format!("{x:.6}")).collect::<Vec<_>>().join(",");
+        rows.into_iter().enumerate().map(|(p, r)| (p as u32, join(r))).collect()
+    };
+    let file = |name: &str, rows: Vec<Vec<f32>>| {
+        let rows = text(rows);
+        bare(&folder, name, &rows.iter().map(|(p, v)| (*p, v.as_str())).collect::<Vec<_>>())
+    };
+    let reference = file("ref.jsonl", (0..14).map(|i| spoil(row(i), i)).collect());
+    let other = file("other.jsonl", (500..608).map(row).collect());
+    let same = file("same.jsonl", (0..108).map(row).collect());
+    let shifted = file("shifted.jsonl", (3..108).map(row).collect());
+
+    let comparison = compare(&reference, &other);
+    let verdict = comparison.verdict();
+    let Verdict::DifferentComputation { evidence } = &*verdict else { panic!("{verdict:?}") };
+    assert!(
+        evidence.contains("not runs of the same prompt") && evidence.contains("likely")
+            || evidence.contains("certain"),
+        "{evidence}"
+    );
+    assert!(
+        comparison
+            .remarks()
+            .iter()
+            .any(|r| r.contains("14 of the reference's 14") && r.contains("heap-pointer")),
+        "{:?}",
+        comparison.remarks()
+    );
+    let verdict = compare(&reference, &same).verdict();
+    let Verdict::Instrument { side, finding, .. } = &*verdict else { panic!("{verdict:?}") };
+    assert_eq!((*side, finding.class), ("reference", "heap-pointer"));
+    let verdict = compare(&reference, &shifted).verdict();
+    let Verdict::DifferentComputation { evidence } = &*verdict else { panic!("{verdict:?}") };
+    assert!(evidence.contains("shifted by -3 positions"), "{evidence}");
+}

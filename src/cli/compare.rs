@@ -5,15 +5,18 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
-use crate::compare::Comparison;
+use crate::compare::tolerance::Tolerances;
+use crate::compare::{Comparison, Verdict};
+use crate::report::document::Document;
 use crate::report::{self, FORMATS, Report, document};
 use crate::trace::Store;
+use crate::wording;
 
 /// Compare two traces: where, if anywhere, does the candidate part from the reference?
 ///
@@ -37,6 +40,12 @@ pub struct CompareArgs {
     /// Write the report's pictures as SVG into this folder and link to them; needs `--format markdown`
     #[arg(long, value_name = "DIR")]
     pictures: Option<PathBuf>,
+    /// Limits of your own, instead of the noise floor where they match (a TOML file, see the README)
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Show which limit was applied to which checkpoint and where it comes from
+    #[arg(long)]
+    explain: bool,
     /// The same as `--format json`
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -58,13 +67,25 @@ impl CompareArgs {
                 self.candidate.display()
             );
         }
+        let rules = self.rules.as_deref().map(read_rules).transpose()?;
         let reference = Store::load(&self.reference)?;
         let candidate = Store::load(&self.candidate)?;
         let comparison = compare(&reference, &candidate);
+        let judged = (rules.is_some() || self.explain)
+            .then(|| rules.as_ref().unwrap_or(&Tolerances::default()).judge(&comparison));
         let id = if self.json { "json" } else { &self.format };
         let Some(format) = report::format(id) else { bail!("no format is called `{id}`") };
         let mut out = io::BufWriter::new(anstream::stdout().lock());
-        let report = Report { reference: &reference, candidate: &candidate, comparison: &comparison };
+        let verdict = comparison.verdict();
+        if id == "study-csv" && !matches!(*verdict, Verdict::WithinNoise { .. } | Verdict::Diverged { .. }) {
+            // The table has no room for what has to be known before any of its figures is read.
+            let mut err = anstream::stderr().lock();
+            for sentence in wording::verdict(&verdict) {
+                writeln!(err, "{}", sentence.text)?;
+            }
+        }
+        let limits = judged.as_deref();
+        let report = Report { limits, ..Report::new(&reference, &candidate, &comparison) };
         match &self.pictures {
             Some(folder) => {
                 document::with_pictures(&report::compare::illustrated(&report), folder, &mut out)?;
@@ -72,12 +93,33 @@ impl CompareArgs {
             None => format.write(&report, &mut out)?,
         }
         out.flush()?;
-        Ok(match comparison.verdict().exit_code() {
-            0 => Outcome::Ok,
-            1 => Outcome::Diverged,
-            _ => Outcome::Inconclusive,
+        Ok(match (&*verdict, judged) {
+            (Verdict::WithinNoise { .. } | Verdict::Diverged { .. }, Some(judged)) if rules.is_some() => {
+                if judged.iter().all(|j| j.passes) {
+                    Outcome::Ok
+                } else if judged.iter().any(|j| !j.passes && j.worst.is_some()) {
+                    Outcome::Diverged
+                } else {
+                    Outcome::Inconclusive
+                }
+            }
+            (verdict, _) => Outcome::from(verdict),
         })
     }
+}
+
+fn read_rules(path: &Path) -> anyhow::Result<Tolerances> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    Tolerances::parse(&text).map_err(|problem| anyhow!("{}: {problem}", path.display()))
+}
+
+/// Two traces compared, as a page of a larger report.
+pub(super) fn compared(reference: &Path, candidate: &Path) -> anyhow::Result<(Document, Outcome)> {
+    let (reference, candidate) = (Store::load(reference)?, Store::load(candidate)?);
+    let comparison = compare(&reference, &candidate);
+    let outcome = Outcome::from(&*comparison.verdict());
+    let report = Report::new(&reference, &candidate, &comparison);
+    Ok((report::compare::document(&report), outcome))
 }
 
 /// Compares everything that is in both traces, with a progress bar when it takes long.

@@ -1,5 +1,6 @@
 //! The command line: one file per command, one line here that registers it.
 
+mod analyze;
 mod assets;
 mod audit;
 mod compare;
@@ -72,6 +73,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Analyze(analyze::AnalyzeArgs),
     Audit(audit::AuditArgs),
     Compare(compare::CompareArgs),
     Demo(demo::DemoArgs),
@@ -90,6 +92,7 @@ impl Cli {
     /// Runs the command. An error is bad input or usage (exit code 2).
     pub fn run(self) -> anyhow::Result<Outcome> {
         match self.command {
+            Command::Analyze(args) => args.run(),
             Command::Audit(args) => args.run(),
             Command::Compare(args) => args.run(),
             Command::Demo(args) => args.run(),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::correlate::{Fingerprints, MIN_POSITIONS};
+use super::correlate::{Correlation, Fingerprints, MIN_POSITIONS, fisher};
 use crate::text::safe_short;
 use crate::trace::{Header, Store};
 
@@ -149,6 +149,35 @@ const UNRELATED: f64 = 0.5;
 /// Above this two rows of values tell of the same tokens.
 const RELATED: f64 = 0.9;
 
+/// How sure a shift is: how far its correlation stands out of those at all other offsets.
+fn above_chance(values: &Fingerprints, best: &Correlation) -> String {
+    let Some(chance) = values.chance(best.offset) else { return String::new() };
+    let away = fisher(best.r) / chance.max(1e-3);
+    format!(
+        "; {} (at other offsets it is {:.2} typically, this is {away:.1} times that)",
+        sure(away),
+        chance.tanh()
+    )
+}
+
+/// How sure it is that rows are not related: how far their correlation lies below that of runs of one prompt.
+fn below_related(values: &Fingerprints, here: &Correlation) -> String {
+    let Some(chance) = values.chance(0) else { return String::new() };
+    let away = (fisher(RELATED) - fisher(here.r)) / chance.max(1e-3);
+    format!("; runs of one prompt have {RELATED} or more, chance makes {:.2}: {}", chance.tanh(), sure(away))
+}
+
+/// In words, by standard deviations: two happen by chance once in twenty times, three once in some
+/// hundred, five hardly ever.
+fn sure(deviations: f64) -> &'static str {
+    match deviations {
+        d if d >= 5.0 => "practically certain",
+        d if d >= 3.0 => "very likely",
+        d if d >= 2.0 => "likely",
+        _ => "not sure",
+    }
+}
+
 fn by_values(values: &Fingerprints, no_a: bool, no_b: bool) -> Alignment {
     let who = match (no_a, no_b) {
         (true, true) => "neither trace records its tokens",
@@ -176,12 +205,13 @@ fn by_values(values: &Fingerprints, no_a: bool, no_b: bool) -> Alignment {
         let k = best.offset;
         return Alignment::Different {
             evidence: format!(
-                "the candidate is shifted by {k:+} position{}: {who}, but {} correlates with {} there over {} positions, and with {} unshifted",
+                "the candidate is shifted by {k:+} position{}: {who}, but {} correlates with {} there over {} positions, and with {} unshifted{}",
                 if k.abs() == 1 { "" } else { "s" },
                 best.checkpoint,
                 percent(best.r),
                 best.positions,
-                percent(here.r)
+                percent(here.r),
+                above_chance(values, &best)
             ),
         };
     }
@@ -189,12 +219,13 @@ fn by_values(values: &Fingerprints, no_a: bool, no_b: bool) -> Alignment {
         let best = values.best_shift().unwrap_or(here);
         return Alignment::Different {
             evidence: format!(
-                "these are not runs of the same prompt: {who}, and {} does not follow the reference's at any offset (correlation {} unshifted over {} positions, {} at best, at {:+}); if the prompts were the same, the candidate's values have nothing to do with the reference's",
+                "these are not runs of the same prompt: {who}, and {} does not follow the reference's at any offset (correlation {} unshifted over {} positions, {} at best, at {:+}{}); if the prompts were the same, the candidate's values have nothing to do with the reference's",
                 here.checkpoint,
                 percent(here.r),
                 here.positions,
                 percent(best.r),
-                best.offset
+                best.offset,
+                below_related(values, &here)
             ),
         };
     }

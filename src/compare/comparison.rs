@@ -201,6 +201,11 @@ impl Comparison {
 
     /// Aligns anew; positions that are to be compared differently because of it are added to `work`.
     fn align(&mut self, work: &mut BTreeSet<u32>) {
+        for tally in self.reader.tallies() {
+            for (checkpoint, channels) in tally.spoilt() {
+                self.fingerprints.ignore(checkpoint, channels);
+            }
+        }
         let [a, b] = &self.headers;
         let alignment = match align::different_models(a.as_ref(), b.as_ref()) {
             Some(evidence) => Alignment::Different { evidence },

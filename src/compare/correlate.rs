@@ -24,6 +24,8 @@ type Rows = BTreeMap<u32, Vec<f32>>;
 #[derive(Debug, Default)]
 pub struct Fingerprints {
     rows: HashMap<Checkpoint, [Rows; 2]>,
+    /// Leading channels that hold garbage in many rows of a side, one bit each.
+    spoilt: HashMap<Checkpoint, u64>,
 }
 
 /// Agreement at one offset.
@@ -65,6 +67,16 @@ impl Fingerprints {
         sides[side].insert(position, kept.collect());
     }
 
+    /// Leaves leading channels of a checkpoint out from now on, on both sides.
+    pub fn ignore(&mut self, checkpoint: Checkpoint, channels: std::ops::Range<u32>) {
+        let bits = channels.filter(|&c| c < LEADING as u32).fold(0, |bits, c| bits | 1 << c);
+        *self.spoilt.entry(checkpoint).or_default() |= bits;
+    }
+
+    fn spoilt(&self, checkpoint: Checkpoint) -> u64 {
+        self.spoilt.get(&checkpoint).copied().unwrap_or(0)
+    }
+
     /// Forgets a position.
     pub fn remove(&mut self, position: u32) {
         for side in self.rows.values_mut().flatten() {
@@ -86,12 +98,17 @@ impl Fingerprints {
     pub fn correlation(&self, offset: i64) -> Option<Correlation> {
         let (checkpoint, sides) = self.deepest()?;
         let means = [mean(&sides[0]), mean(&sides[1])];
-        correlation(checkpoint, sides, &means, offset)
+        correlation(checkpoint, sides, &means, offset, self.spoilt(checkpoint))
     }
 
     /// The best offset other than 0.
     pub fn best_shift(&self) -> Option<Correlation> {
-        let (checkpoint, sides) = self.deepest()?;
+        self.shifts().into_iter().max_by(|a, b| a.r.total_cmp(&b.r))
+    }
+
+    /// Agreement at every offset other than 0 that leaves enough in common.
+    fn shifts(&self) -> Vec<Correlation> {
+        let Some((checkpoint, sides)) = self.deepest() else { return Vec::new() };
         let means = [mean(&sides[0]), mean(&sides[1])];
         let first = |s: &Rows| s.keys().next().map_or(0, |&p| i64::from(p));
         let last = |s: &Rows| s.keys().next_back().map_or(0, |&p| i64::from(p));
@@ -103,25 +120,43 @@ impl Fingerprints {
         offsets
             .into_iter()
             .filter(|&k| k != 0)
-            .filter_map(|k| correlation(checkpoint, sides, &means, k))
+            .filter_map(|k| correlation(checkpoint, sides, &means, k, self.spoilt(checkpoint)))
             // A short overlap agrees by chance.
             .filter(|c| c.positions * 3 >= shorter)
-            .max_by(|a, b| a.r.total_cmp(&b.r))
+            .collect()
+    }
+
+    /// How far correlations of rows that have nothing to do with each other lie from zero: the root mean
+    /// square of Fisher's z over all offsets but 0 and `best`. `None` of too few offsets.
+    pub fn chance(&self, best: i64) -> Option<f64> {
+        let all = self.shifts();
+        let others = all.iter().filter(|c| c.offset != best).map(|c| fisher(c.r));
+        let (n, squares) = others.fold((0, 0.0), |(n, sum), z| (n + 1, sum + z * z));
+        (n >= 5).then(|| (squares / f64::from(n)).sqrt())
     }
 
     /// Whether the rows are so near each other that nothing but the same input explains it.
     pub fn nearly_equal(&self) -> bool {
-        let Some((_, sides)) = self.deepest() else { return false };
+        let Some((checkpoint, sides)) = self.deepest() else { return false };
+        let spoilt = self.spoilt(checkpoint);
         let (mut dd, mut aa) = (0.0, 0.0);
         for (p, a) in &sides[0] {
             let Some(b) = sides[1].get(p) else { continue };
-            for (&x, &y) in a.iter().zip(b).filter(|(x, y)| x.is_finite() && y.is_finite()) {
+            let both =
+                a.iter().zip(b).enumerate().filter(|(i, _)| spoilt >> i & 1 == 0).map(|(_, pair)| pair);
+            for (&x, &y) in both.filter(|(x, y)| x.is_finite() && y.is_finite()) {
                 dd += f64::from(x - y).powi(2);
                 aa += f64::from(x).powi(2);
             }
         }
         aa > 0.0 && dd <= 0.01 * aa
     }
+}
+
+/// Fisher's z of a correlation, which is nearly normal.
+pub fn fisher(r: f64) -> f64 {
+    // Equal rows have no z; what is this near to one is sure anyhow.
+    r.clamp(-0.999_999, 0.999_999).atanh()
 }
 
 fn mean(rows: &Rows) -> Vec<f64> {
@@ -141,6 +176,7 @@ fn correlation(
     sides: &[Rows; 2],
     means: &[Vec<f64>; 2],
     offset: i64,
+    spoilt: u64,
 ) -> Option<Correlation> {
     let (mut xy, mut xx, mut yy, mut positions, mut values) = (0.0, 0.0, 0.0, 0, 0);
     for (&p, a) in &sides[0] {
@@ -149,7 +185,7 @@ fn correlation(
         };
         positions += 1;
         for i in 0..CHANNELS {
-            if a[i].is_finite() && b[i].is_finite() {
+            if spoilt >> i & 1 == 0 && a[i].is_finite() && b[i].is_finite() {
                 let (x, y) = (f64::from(a[i]) - means[0][i], f64::from(b[i]) - means[1][i]);
                 xy += x * y;
                 xx += x * x;

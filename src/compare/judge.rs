@@ -61,7 +61,14 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
 
 pub(super) fn instrument(sides: &[Tally; 2]) -> Option<Verdict> {
     for (side, tally) in ["reference", "candidate"].into_iter().zip(sides) {
-        let convincing = tally.found.iter().filter(|((_, site), (count, _, finding))| {
+        let mut all = tally.found.clone();
+        for (key, together) in tally.together() {
+            let stands = all.get(&key).is_none_or(|own| own.0 <= together.0);
+            if stands {
+                all.insert(key, together);
+            }
+        }
+        let convincing = all.iter().filter(|((_, site), (count, _, finding))| {
             let rows = tally.rows.get(site).copied().unwrap_or(0);
             finding.confidence >= SURE || (finding.confidence >= LIKELY && *count >= 3 && count * 2 >= rows)
         });

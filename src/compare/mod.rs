@@ -18,6 +18,7 @@ mod reading;
 pub mod rounding;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tolerance;
 pub mod verdict;
 
 pub use cell::{CellMetrics, CellResult, CellState, Severity};

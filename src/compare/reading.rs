@@ -14,7 +14,7 @@ use super::lineage::Kind;
 use super::logits::logit_metrics;
 use super::metrics::Sums;
 use super::{CellResult, CellState, Column, Severity};
-use crate::garbage::{Blame, Finding, History, Sample, inspect};
+use crate::garbage::{Blame, Finding, Look, Sample, Watch, inspect, visible};
 use crate::model::{Checkpoint, Site};
 use crate::trace::{Dtype, Store, Tensor};
 
@@ -26,13 +26,14 @@ pub const TOP: usize = 10;
 pub(super) struct Reader {
     values: [Tensor; 2],
     visible: Tensor,
-    history: [History; 2],
     tallies: [Tally; 2],
 }
 
 /// How often each class of instrument garbage was found on one side.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Tally {
+    /// What rows are held against, and what many of them show together.
+    pub watch: Watch,
     /// Rows of each site looked at.
     pub rows: BTreeMap<Site, u32>,
     /// By class and site: rows, and the most confident finding with its position.
@@ -40,6 +41,35 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Leading channels that hold an allocator's links instead of values, by checkpoint.
+    pub fn spoilt(&self) -> impl Iterator<Item = (Checkpoint, std::ops::Range<u32>)> + '_ {
+        let links = |(at, across): (Checkpoint, crate::garbage::Across)| {
+            let heap = across.class == "heap-pointer" && across.blame == Blame::Instrument;
+            let ranges = if heap { [0..across.channels, 8..10] } else { [0..0, 0..0] };
+            ranges.map(|range| (at, range))
+        };
+        self.watch.across().flat_map(links)
+    }
+
+    /// What rows show together, in the form of [`Tally::found`]. Stands for the findings of its class.
+    pub fn together(&self) -> BTreeMap<(&'static str, Site), (u32, u32, Finding)> {
+        let mut out = BTreeMap::new();
+        for (checkpoint, across) in self.watch.across() {
+            let finding = across.finding(checkpoint);
+            if finding.blame != Blame::Instrument {
+                continue;
+            }
+            let position = across.positions.first().copied().unwrap_or(0);
+            let key = (across.class, checkpoint.site());
+            let entry = out.entry(key).or_insert((0, position, finding.clone()));
+            entry.0 += across.rows;
+            if finding.confidence > entry.2.confidence {
+                (entry.1, entry.2) = (position, finding);
+            }
+        }
+        out
+    }
+
     fn add(&mut self, position: u32, site: Site, findings: &[Finding]) {
         *self.rows.entry(site).or_default() += 1;
         for finding in findings.iter().filter(|f| f.blame == Blame::Instrument) {
@@ -187,15 +217,10 @@ impl Reader {
         } else {
             &self.values[side]
         };
-        let mut sample = Sample::new(checkpoint, values);
-        sample.repeats = self.history[side].observe(
-            checkpoint,
-            r.position,
-            sample.profile.hash,
-            values.values.len(),
-            |p| tokens.get(&p).map(|t| t.id),
-        );
-        let found = inspect(&sample);
+        let sample = Sample::new(checkpoint, values);
+        let mut found = inspect(&sample);
+        let watch = &mut self.tallies[side].watch;
+        watch.observe(&Look::of(&sample), r.position, &mut found, |p| tokens.get(&p).map(|t| t.id));
         let findings = if side == 0 { &mut column.garbage_reference } else { &mut column.garbage_candidate };
         findings.retain(|f| f.checkpoint != checkpoint);
         findings.extend_from_slice(&found);
@@ -297,18 +322,4 @@ fn feeds_a_product(checkpoint: Checkpoint, rules: &Rules) -> bool {
                 checkpoint.site(),
                 Site::AttnPostNorm | Site::FfnPostNorm | Site::QcurNormed | Site::KcurNormed
             ))
-}
-
-/// The part of `[positions, heads]` that `position` sees.
-fn visible(from: &Tensor, position: u32, into: &mut Tensor) {
-    into.values.clear();
-    into.shape.clear();
-    into.exact = from.exact;
-    let width = from.shape.first().map_or(0, |&n| n as usize);
-    let seen = (position as usize + 1).min(width);
-    for row in from.values.chunks(width.max(1)) {
-        into.values.extend_from_slice(&row[..seen.min(row.len())]);
-    }
-    let heads: u32 = from.shape.iter().skip(1).product();
-    into.shape.extend([seen as u32, heads]);
 }

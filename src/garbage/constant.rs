@@ -18,13 +18,14 @@ impl Class for ConstantRow {
     }
 
     fn blame(&self) -> Blame {
-        Blame::Engine
+        Blame::Instrument
     }
 
     fn explain(&self) -> &'static str {
-        "Every value has the same bits, and they are not zero. A broadcast where a row was meant, an index \
-         that does not advance, or a buffer filled with one value. Attention probabilities may be uniform \
-         honestly and are not looked at."
+        "Every value has the same bits, and they are not zero. No forward pass ends like that: a buffer was \
+         recorded that is filled with one value and was not computed yet, or the logger's index does not \
+         advance. (A kernel that broadcasts one value where a row was meant looks the same; the rows behind it \
+         are then constant or worse, too.) Attention probabilities may be uniform honestly and are not looked at."
     }
 
     fn check(&self, sample: &Sample<'_>) -> Option<Finding> {
@@ -38,6 +39,6 @@ impl Class for ConstantRow {
         {
             return None;
         }
-        Some(sample.whole(self, 0.9, format!("all {n} values are {:e}", sample.values()[0])))
+        Some(sample.whole(self, 0.8, format!("all {n} values are {:e}", sample.values()[0])))
     }
 }

@@ -20,6 +20,9 @@ const PATTERNS: &[(u32, &str)] = &[
     (0x5a5a_5a5a, "freed memory (jemalloc)"),
     (0xaaaa_aaaa, "undefined memory (Zig, macOS MallocPreScribble)"),
     (0x5555_5555, "freed memory (macOS MallocScribble)"),
+    (0xd0d0_d0d0, "uninitialised memory (mimalloc)"),
+    (0xdfdf_dfdf, "freed memory (mimalloc)"),
+    (0xdede_dede, "padding of a block (mimalloc)"),
     (0x7f7f_7f7f, "memory filled with a large float"),
     (0xffff_ffff, "memory filled with ones"),
 ];
@@ -45,30 +48,59 @@ impl Class for FillPattern {
     }
 
     fn check(&self, sample: &Sample<'_>) -> Option<Finding> {
-        if sample.profile.pattern < 2 {
+        let exact = sample.tensor.exact;
+        // Of decimals the bits do not come back, so there is nothing to pass by quickly.
+        if exact && sample.profile.pattern < 2 {
             return None;
         }
         let values = sample.values();
+        let is = |x: f32, pattern: u32| x.to_bits() == pattern || (!exact && prints_as(x, pattern));
         let mut count = 0;
         let mut first = None;
-        for (i, x) in values.iter().enumerate() {
-            if let Some(pattern) = PATTERNS.iter().find(|p| p.0 == x.to_bits()) {
+        let (mut run, mut longest) = (0, (0, 0));
+        for (i, &x) in values.iter().enumerate() {
+            let byte = x.to_bits() as u8;
+            let filled = byte != 0 && x.to_bits() == u32::from_ne_bytes([byte; 4]);
+            run = if filled && i > 0 && values[i - 1].to_bits() == x.to_bits() {
+                run + 1
+            } else {
+                u32::from(filled)
+            };
+            if run > longest.0 {
+                longest = (run, i + 1 - run as usize);
+            }
+            let suspect = filled || !exact || alike(x.to_bits());
+            if suspect && let Some(pattern) = PATTERNS.iter().find(|p| is(x, p.0)) {
                 count += 1;
-                first.get_or_insert((i, pattern));
+                first.get_or_insert((i, *pattern));
             }
         }
-        let (at, (bits, meaning)) = first?;
-        if count < 2 {
+        // One or two decimals are met by chance in a long row.
+        let fewest = if exact { 2 } else { 3 };
+        let (at, count, evidence) = if let Some((at, (bits, meaning))) = first.filter(|_| count >= fewest) {
+            (at, count, format!("{count} of {} values have the bits 0x{bits:08X}: {meaning}", values.len()))
+        } else if longest.0 >= 4 {
+            let bits = values[longest.1].to_bits();
+            let n = longest.0;
+            (longest.1, n, format!("{n} values in a row are filled with one byte, 0x{bits:08X}"))
+        } else {
             return None;
-        }
-        let mut finding = sample.whole(
-            self,
-            0.97,
-            format!("{count} of {} values have the bits 0x{bits:08X}: {meaning}", values.len()),
-        );
+        };
+        let mut finding = sample.whole(self, 0.97, evidence);
         (finding.first_channel, finding.count) = (at as u32, count);
         Some(finding)
     }
+}
+
+/// Both halves alike, or one of the two words that have a meaning.
+fn alike(bits: u32) -> bool {
+    bits == bits.rotate_left(16) || matches!(bits, 0xdead_beef | 0xbaad_f00d)
+}
+
+/// Whether six decimals of a pattern read back as `x`. Patterns that vanish there show nothing.
+fn prints_as(x: f32, pattern: u32) -> bool {
+    let value = f32::from_bits(pattern);
+    value.abs() > 1e-3 && value.abs() < 1.0 && (x - value).abs() <= 5.1e-7
 }
 
 #[cfg(test)]

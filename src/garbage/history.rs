@@ -20,7 +20,15 @@ pub struct Repeat {
 #[derive(Debug, Default)]
 pub struct History {
     seen: HashMap<(Site, u64), (Checkpoint, u32)>,
+    /// What `seen` was before it was full.
+    older: HashMap<(Site, u64), (Checkpoint, u32)>,
+    /// Whether positions are embedded, so that nothing depends on the token alone behind that.
+    positional: bool,
 }
+
+/// Hashes kept of older and of newer rows. A stale buffer repeats what was there shortly before, and
+/// memory must not grow with a trace.
+const KEPT: usize = 1 << 16;
 
 /// Rows shorter than this repeat by chance too easily (one probability per head at position 0).
 const SHORTEST: usize = 8;
@@ -38,25 +46,32 @@ impl History {
         token: impl Fn(u32) -> Option<u32>,
     ) -> Option<Repeat> {
         let site = checkpoint.site();
+        self.positional |= site == Site::PosEmbd;
         if len < SHORTEST || matches!(site, Site::Kq | Site::KqSoftMax) {
             return None;
         }
-        let first = *self.seen.entry((site, hash)).or_insert((checkpoint, position));
+        if self.seen.len() >= KEPT {
+            self.older = std::mem::take(&mut self.seen);
+        }
+        let before = self.older.get(&(site, hash)).copied();
+        let first = *self.seen.entry((site, hash)).or_insert(before.unwrap_or((checkpoint, position)));
         let (before, at) = first;
         if first == (checkpoint, position) || (at, before) > (position, checkpoint) {
             return None;
         }
         let same_token = token(at).zip(token(position)).map(|(a, b)| a == b);
-        let honest = depends_on_token_alone(checkpoint) && before == checkpoint && same_token != Some(false);
+        let honest = depends_on_token_alone(checkpoint, self.positional)
+            && before == checkpoint
+            && same_token != Some(false);
         (!honest).then_some(Repeat { checkpoint: before, position: at, same_token })
     }
 }
 
 /// Whether equal tokens give equal values, whatever stands before them.
-fn depends_on_token_alone(checkpoint: Checkpoint) -> bool {
+fn depends_on_token_alone(checkpoint: Checkpoint, positional: bool) -> bool {
     let site = checkpoint.site();
     match site.phase() {
-        Phase::Input => site != Site::PosEmbd && site != Site::InpL,
+        Phase::Input => site != Site::PosEmbd && (site != Site::InpL || !positional),
         Phase::Layer => {
             checkpoint.layer_index() == Some(0)
                 && (site < Site::QcurRope || matches!(site, Site::VcurMm | Site::Vcur))

@@ -1,6 +1,8 @@
 //! Garbage: values that no correct forward pass produces, each with its class and its evidence.
 //! One class a file; adding one means a file and a line in [`CLASSES`].
 
+mod ascii;
+mod clamped;
 mod constant;
 mod denormal;
 mod fill;
@@ -9,18 +11,25 @@ mod history;
 mod huge;
 mod inf;
 mod nan;
+mod nan_as_zero;
 mod padding;
 mod profile;
+mod rows;
 mod saturated;
 mod stale;
 mod truncated;
+mod visible;
+mod watch;
 mod zero;
 
-use crate::model::Checkpoint;
+use crate::model::{Checkpoint, Site};
 use crate::trace::Tensor;
 
 pub use history::{History, Repeat};
 pub use profile::Profile;
+pub use rows::Rows;
+pub use visible::visible;
+pub use watch::{Look, Watch};
 
 /// Who is at fault when a class is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +71,14 @@ pub struct Sample<'a> {
     pub tensor: &'a Tensor,
     /// Counts over the values.
     pub profile: Profile,
-    /// An earlier tensor with the same bits, from [`History::observe`].
-    pub repeats: Option<Repeat>,
+    /// Values whose text was a finite number beyond the range of f32.
+    pub beyond_range: u32,
 }
 
 impl<'a> Sample<'a> {
     /// Looks at every value once.
     pub fn new(checkpoint: Checkpoint, tensor: &'a Tensor) -> Self {
-        Self { checkpoint, tensor, profile: Profile::of(&tensor.values), repeats: None }
+        Self { checkpoint, tensor, profile: Profile::of(&tensor.values), beyond_range: 0 }
     }
 
     fn values(&self) -> &[f32] {
@@ -125,15 +134,77 @@ pub trait Class: Sync {
     fn explain(&self) -> &'static str;
     /// The finding, if the sample shows it.
     fn check(&self, sample: &Sample<'_>) -> Option<Finding>;
+    /// What many rows of one checkpoint show together, if they do.
+    fn across(&self, _: &Rows) -> Option<Across> {
+        None
+    }
+    /// Whether [`Class::across`] means anything there.
+    fn concerns(&self, checkpoint: Checkpoint) -> bool {
+        checkpoint.site() != Site::KqSoftMax
+    }
+}
+
+/// What rows of one checkpoint show together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Across {
+    /// The class's id.
+    pub class: &'static str,
+    /// Rows that show it.
+    pub rows: u32,
+    /// Rows seen.
+    pub of: u32,
+    /// How many of them show it by themselves, with a finding of their own.
+    pub by_themselves: u32,
+    /// How many of them some class calls garbage by themselves.
+    pub marked: u32,
+    /// How many of those only for what was blamed on the engine.
+    pub blamed_on_engine: u32,
+    /// Classes that this explains, with the rows that had them.
+    pub excused: Vec<(&'static str, u32)>,
+    /// Positions of the first of those that do not show it by themselves.
+    pub positions: Vec<u32>,
+    /// Who is at fault.
+    pub blame: Blame,
+    /// 0 to 1.
+    pub confidence: f32,
+    /// Channels concerned of each row, from 0; 0 means the whole row.
+    pub channels: u32,
+    /// A sentence with the figures.
+    pub evidence: String,
+}
+
+impl Across {
+    /// The same as a finding of one row, at `checkpoint`.
+    pub fn finding(&self, checkpoint: Checkpoint) -> Finding {
+        let class = class(self.class);
+        Finding {
+            class: self.class,
+            glyph: class.map_or('?', Class::glyph),
+            blame: self.blame,
+            checkpoint,
+            first_channel: 0,
+            count: self.channels,
+            confidence: self.confidence,
+            evidence: self.evidence.clone(),
+        }
+    }
+}
+
+/// The class called `id`.
+pub fn class(id: &str) -> Option<&'static dyn Class> {
+    CLASSES.iter().copied().find(|class| class.id() == id)
 }
 
 /// Every class, in the order in which they are tried.
 pub static CLASSES: &[&dyn Class] = &[
     &heap::HeapPointer,
     &fill::FillPattern,
+    &ascii::TextBytes,
     &stale::Stale,
     &denormal::DenormalRun,
     &nan::NotANumber,
+    &clamped::ClampedInfinity,
+    &nan_as_zero::NanAsZero,
     &inf::Infinite,
     &saturated::F16Saturated,
     &huge::Huge,
@@ -145,7 +216,39 @@ pub static CLASSES: &[&dyn Class] = &[
 
 /// All findings for one sample.
 pub fn inspect(sample: &Sample<'_>) -> Vec<Finding> {
-    CLASSES.iter().filter_map(|class| class.check(sample)).collect()
+    let mut found: Vec<Finding> = CLASSES.iter().filter_map(|class| class.check(sample)).collect();
+    if found.len() > 1 {
+        // What memory holds that is not the engine's says nothing about the engine.
+        let foreign =
+            |f: &Finding| matches!(f.class, heap::ID | "fill-pattern" | "text") && f.confidence >= 0.9;
+        let taken: Vec<std::ops::Range<u32>> = found
+            .iter()
+            .filter(|f| foreign(f))
+            // An allocator writes sizes behind its links, too.
+            .map(|f| {
+                if f.class == heap::ID {
+                    0..(f.first_channel + f.count).max(10)
+                } else {
+                    f.first_channel..f.first_channel + f.count
+                }
+            })
+            .collect();
+        let inside =
+            |f: &Finding| taken.iter().any(|t| t.contains(&f.first_channel) && (f.count <= t.len() as u32));
+        found.retain(|f| {
+            foreign(f)
+                || f.blame == Blame::Nobody
+                || f.class == "truncated"
+                || f.class == "stale"
+                || !inside(f)
+        });
+    }
+    found
+}
+
+/// What all rows of `checkpoint` show together.
+pub fn across(checkpoint: Checkpoint, rows: &Rows) -> Vec<Across> {
+    CLASSES.iter().filter(|class| class.concerns(checkpoint)).filter_map(|class| class.across(rows)).collect()
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@
 //!
 //! A way through the files: `source` turns a growing, perhaps replaced file into lines, `scan` finds
 //! the fields of a line, `record` (with `shape` and `values`) types them, `index` keeps them, `store`
-//! is what others see, `read` and `sidecar` fetch values when asked, `tail` follows, `write` writes.
+//! is what others see, `read` and `sidecar` fetch values when asked, `tail` follows, `stream` passes over
+//! a finished trace once, `write` writes.
 
 mod cell;
 pub mod dtype;
@@ -41,6 +42,7 @@ mod shape;
 mod sidecar;
 mod source;
 pub mod store;
+pub mod stream;
 pub mod tail;
 mod values;
 pub mod write;
@@ -49,6 +51,7 @@ pub use cell::{Cell, Notes, Tensor, Token};
 pub use dtype::Dtype;
 pub use header::{Header, ModelInfo, Settings};
 pub use store::{Progress, Store};
+pub use stream::{Batch, Entry, Event, Stream};
 pub use tail::{Follow, Liveness};
 pub use write::TraceWriter;
 

@@ -57,3 +57,35 @@ pub fn text(
         Err(format!("{} values where {count} were counted; the file was changed", into.values.len()))
     }
 }
+
+/// As [`text`], in double precision. For rows of a moderate length: the text is held as a whole.
+pub fn wide_text(
+    file: Option<&File>,
+    offset: u64,
+    bytes: u32,
+    count: u32,
+    into: &mut Vec<f64>,
+) -> Result<(), String> {
+    let file = file.ok_or("the file is not open")?;
+    let mut array = vec![0; bytes as usize];
+    file.read_exact_at(&mut array, offset).map_err(|e| format!("its values: {e}"))?;
+    if count == 0 {
+        return Ok(());
+    }
+    let mut single = Vec::new();
+    for item in array.split(|b| *b == b',') {
+        let brackets = |b: &u8| matches!(b, b'[' | b']' | b' ' | b'\t' | b'\r' | b'\n' | b'"');
+        let start = item.iter().take_while(|b| brackets(b)).count();
+        let end = item.len() - item[start..].iter().rev().take_while(|b| brackets(b)).count();
+        let value = if let Ok(value) = fast_float2::parse::<f64, _>(&item[start..end]) {
+            value
+        } else {
+            // Spellings of what is not finite.
+            single.clear();
+            values::parse(&item[start..end], &mut single, &mut false)?;
+            single.first().map_or(f64::NAN, |&x| x.into())
+        };
+        into.push(value);
+    }
+    Ok(())
+}

@@ -260,6 +260,29 @@ impl Store {
         }
     }
 
+    /// As [`Store::read`], in double precision: of values in the text every digit counts.
+    pub fn read_wide(
+        &self,
+        position: u32,
+        checkpoint: Checkpoint,
+        into: &mut Vec<f64>,
+    ) -> Result<bool, TraceError> {
+        into.clear();
+        let Some(cell) = self.cell(position, checkpoint) else { return Ok(false) };
+        if let Place::Text { offset, bytes } = cell.place {
+            let result = read::wide_text(self.source.file(), offset, bytes, cell.len, into);
+            return result.map(|()| true).map_err(|problem| TraceError::Values {
+                path: self.path().to_owned(),
+                line: cell.line,
+                problem,
+            });
+        }
+        let mut tensor = Tensor::default();
+        self.read(position, checkpoint, &mut tensor)?;
+        into.extend(tensor.values.iter().map(|&x| f64::from(x)));
+        Ok(true)
+    }
+
     /// What was odd so far.
     pub fn notes(&self) -> &Notes {
         &self.index.notes

@@ -55,6 +55,9 @@ impl Format for Json {
                 })
             });
             object["garbage"] = garbage(report);
+            if let Some(limits) = report.limits {
+                object["limits"] = super::tolerances::json(limits);
+            }
         }
         serde_json::to_writer_pretty(&mut *out, &object)?;
         writeln!(out)
@@ -93,7 +96,7 @@ fn trace(store: &Store) -> Value {
         "path": store.path().display().to_string(),
         "header": store.header(),
         "ended": store.has_ended(),
-        "notes": notes::sentences(store),
+        "notes": notes::sentences(store.notes()),
     })
 }
 

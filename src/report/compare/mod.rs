@@ -9,13 +9,17 @@ mod page;
 mod pictures;
 mod positions;
 mod rows;
+mod study;
+mod tolerances;
 
 use std::io::{self, Write};
 
+pub use notes::sentences as oddities;
 pub use page::{document, illustrated};
 
 use super::document::{self, Document};
 use crate::compare::Comparison;
+use crate::compare::tolerance::Judged;
 use crate::trace::Store;
 
 /// What a report is about.
@@ -26,6 +30,15 @@ pub struct Report<'a> {
     pub candidate: &'a Store,
     /// Their comparison, concluded.
     pub comparison: &'a Comparison,
+    /// Which limits were applied to which checkpoints, where that was asked for.
+    pub limits: Option<&'a [Judged]>,
+}
+
+impl<'a> Report<'a> {
+    /// Without limits.
+    pub fn new(reference: &'a Store, candidate: &'a Store, comparison: &'a Comparison) -> Self {
+        Self { reference, candidate, comparison, limits: None }
+    }
 }
 
 /// One way to write a report.
@@ -51,7 +64,9 @@ impl Format for Page {
     fn write(&self, report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         let format = document::format(self.format)
             .ok_or_else(|| io::Error::other(format!("documents have no format `{}`", self.format)))?;
-        format.write(&(self.build)(report), out)
+        let mut page = (self.build)(report);
+        tolerances::insert(report, &mut page);
+        format.write(&page, out)
     }
 }
 
@@ -60,6 +75,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &Page { id: "table", format: "text", build: document },
     &cells::Csv,
     &json::Json,
+    &study::StudyCsv,
     &Page { id: "markdown", format: "markdown", build: document },
     &Page { id: "html", format: "html", build: illustrated },
 ];

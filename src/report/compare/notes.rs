@@ -33,9 +33,9 @@ pub(super) fn title(store: &Store) -> String {
 }
 
 /// Oddities of a trace, one sentence each.
-pub(super) fn sentences(store: &Store) -> Vec<String> {
+pub fn sentences(notes: &Notes) -> Vec<String> {
     let Notes { skipped, skipped_count, duplicates, foreign, waiting, partial, restarts, earlier_runs } =
-        store.notes();
+        notes;
     let mut out = Vec::new();
     if *skipped_count > 0 {
         let shown: Vec<String> = skipped

@@ -96,7 +96,7 @@ fn closing(report: &Report<'_>, out: &mut Document) {
     out.heading("The two runs");
     for (name, store) in [("reference", report.reference), ("candidate", report.candidate)] {
         out.paragraph(Tone::Plain, format!("{name}: {}", notes::title(store)));
-        out.list(notes::sentences(store).into_iter().map(|s| (Tone::Plain, s)).collect());
+        out.list(notes::sentences(store.notes()).into_iter().map(|s| (Tone::Plain, s)).collect());
     }
 }
 
