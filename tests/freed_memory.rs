@@ -111,7 +111,8 @@ fn the_program_is_found_out_wherever_its_memory_lies() {
             return;
         }
         let (printed, code) = compare(&fixed, &naive);
-        assert_eq!(code, Some(1), "{large} rows with large values\n{printed}");
+        // 3 where the altered rows follow the right ones so little that another prompt is suspected as well.
+        assert!(matches!(code, Some(1 | 3)), "{large} rows with large values\n{printed}");
         rates.push((large, printed.contains("heap-pointer")));
     }
     assert!(rates.iter().any(|(_, found)| *found), "{rates:?}");
