@@ -56,10 +56,12 @@ fn the_recorded_traces_are_what_the_text_says() {
 #[test]
 fn the_logger_is_blamed_and_not_the_engine() {
     let fixed = example().join("fixed.jsonl");
-    let (printed, code) = compare(&fixed, &example().join("naive.jsonl"));
-    assert_eq!(code, Some(1));
-    assert!(printed.contains("not what an engine computed"), "{printed}");
-    assert!(printed.contains("heap-pointer"), "{printed}");
+    for name in ["naive.jsonl", "lucky.jsonl"] {
+        let (printed, code) = compare(&fixed, &example().join(name));
+        assert_eq!(code, Some(1), "{name}");
+        assert!(printed.contains("not what an engine computed"), "{name}\n{printed}");
+        assert!(printed.contains("heap-pointer"), "{name}\n{printed}");
+    }
 }
 
 /// The program on this machine, at whatever addresses it gets.
@@ -113,8 +115,8 @@ fn the_program_is_found_out_wherever_its_memory_lies() {
         let (printed, code) = compare(&fixed, &naive);
         // 3 where the altered rows follow the right ones so little that another prompt is suspected as well.
         assert!(matches!(code, Some(1 | 3)), "{large} rows with large values\n{printed}");
-        rates.push((large, printed.contains("heap-pointer")));
+        assert!(printed.contains("heap-pointer"), "{large} rows with large values\n{printed}");
+        rates.push(large);
     }
-    assert!(rates.iter().any(|(_, found)| *found), "{rates:?}");
     eprintln!("rows with a large value: {rates:?} of 40; all of them are wrong");
 }
