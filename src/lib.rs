@@ -16,6 +16,7 @@ pub mod mutate;
 pub mod palette;
 pub mod plot;
 pub mod report;
+pub mod score;
 pub mod session;
 pub mod stats;
 pub mod survey;

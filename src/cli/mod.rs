@@ -10,6 +10,7 @@ mod mutate;
 mod picture;
 mod plot;
 mod quantize;
+mod score;
 mod screen;
 mod serve;
 mod stop;
@@ -83,6 +84,7 @@ enum Command {
     Quantize(quantize::QuantizeArgs),
     Serve(serve::ServeArgs),
     Survey(Box<survey::SurveyArgs>),
+    Score(score::ScoreArgs),
     Synth(synth::SynthArgs),
     Tokenize(tokenize::TokenizeArgs),
     Trace(Box<trace::TraceArgs>),
@@ -102,6 +104,7 @@ impl Cli {
             Command::Quantize(args) => args.run(),
             Command::Serve(args) => args.run(),
             Command::Survey(args) => args.run(),
+            Command::Score(args) => args.run(),
             Command::Synth(args) => args.run(),
             Command::Tokenize(args) => args.run(),
             Command::Trace(args) => args.run(),

@@ -8,7 +8,7 @@
 mod bf16;
 mod edit;
 mod element;
-mod encode;
+pub mod encode;
 mod missing;
 mod noise;
 mod rows;

@@ -1,0 +1,36 @@
+//! Two runs compared cell by cell: what one gets without recomputing anything. It names one operation, and
+//! mistakes only where the instrument is at fault.
+
+use super::ScoreError;
+use super::judge::{Answer, Evidence, Judge, Named, before_blame};
+use crate::compare::Verdict;
+
+/// See the module.
+pub struct FreeRunning;
+
+impl Judge for FreeRunning {
+    fn id(&self) -> &'static str {
+        "comparison"
+    }
+
+    fn title(&self) -> &'static str {
+        "free-running comparison alone"
+    }
+
+    fn judge(&self, evidence: &Evidence<'_>) -> Result<Answer, ScoreError> {
+        let verdict = evidence.comparison.verdict();
+        if let Some(answer) = before_blame(&verdict) {
+            return Ok(answer);
+        }
+        Ok(match &*verdict {
+            Verdict::Diverged { first, .. } => Answer::Faulty(vec![Named {
+                checkpoint: first.checkpoint,
+                mistakes: Vec::new(),
+                instrument: false,
+            }]),
+            Verdict::WithinNoise { .. } => Answer::Clean,
+            Verdict::Inconclusive { reason, .. } => Answer::Undecided(reason.clone()),
+            _ => Answer::Undecided("nothing was compared".into()),
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! An answer held against the truth.
+
+use super::judge::{Answer, Named};
+use super::truth::Truth;
+
+/// One trial under one judge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The model.
+    pub subject: String,
+    /// Its architecture.
+    pub arch: String,
+    /// Its weights.
+    pub weights: String,
+    /// What was tried: a fault with its layer, or who was paired with whom.
+    pub trial: String,
+    /// The engine that made the candidate.
+    pub engine: &'static str,
+    /// The mistake, if one was made, and its number in the catalogue (0: none there).
+    pub mistake: Option<(String, u8)>,
+    /// The judge.
+    pub judge: &'static str,
+    /// Whether the operation (or the instrument, or the tokens) was named right; `None` for clean pairs.
+    pub operation_right: Option<bool>,
+    /// Whether the mistake was named right; `None` for clean pairs.
+    pub mistake_right: Option<bool>,
+    /// Whether something was named although nothing is wrong.
+    pub false_alarm: bool,
+    /// Whether the judge said that it cannot tell.
+    pub undecided: bool,
+    /// What was named as wrong.
+    pub named: String,
+    /// What mistakes were named for it.
+    pub named_mistakes: Vec<String>,
+    /// Operations named besides the ones that are wrong.
+    pub beside: usize,
+    /// Seconds that the judge took.
+    pub seconds: f64,
+}
+
+/// What an answer is worth.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grade {
+    /// See [`Row`].
+    pub operation_right: Option<bool>,
+    /// See [`Row`].
+    pub mistake_right: Option<bool>,
+    /// See [`Row`].
+    pub false_alarm: bool,
+    /// See [`Row`].
+    pub undecided: bool,
+    /// See [`Row`].
+    pub beside: usize,
+}
+
+/// Holds `answer` against `truth`.
+///
+/// An operation is named right when the first one named is one of those that are wrong; a mistake when it
+/// is among those that are named for that operation.
+pub fn grade(truth: &Truth, answer: &Answer) -> Grade {
+    let undecided = matches!(answer, Answer::Undecided(_));
+    let right = |operation, mistake| Grade {
+        operation_right: Some(operation),
+        mistake_right: Some(mistake),
+        undecided,
+        ..Grade::default()
+    };
+    let says = |named: &Named, mistake: &str| named.mistakes.iter().any(|m| m == mistake);
+    match (truth, answer) {
+        (Truth::Clean, answer) => {
+            Grade { false_alarm: !undecided && *answer != Answer::Clean, undecided, ..Grade::default() }
+        }
+        (Truth::Engine { mistake, nodes }, Answer::Faulty(named)) => {
+            let first = named.first().filter(|n| nodes.contains(&n.checkpoint) && !n.instrument);
+            let beside = named.iter().filter(|n| !nodes.contains(&n.checkpoint)).count();
+            Grade { beside, ..right(first.is_some(), first.is_some_and(|n| says(n, mistake))) }
+        }
+        (Truth::Recorder { .. }, Answer::Instrument { class }) => {
+            right(true, truth.garbage() == Some(class.as_str()))
+        }
+        (Truth::Recorder { mistake, nodes }, Answer::Faulty(named)) => {
+            let first = named.first().filter(|n| nodes.contains(&n.checkpoint) && n.instrument);
+            right(first.is_some(), first.is_some_and(|n| says(n, mistake)))
+        }
+        // No operation is wrong, and none is named; only who sees the tokens says why.
+        (Truth::Tokens { .. }, Answer::OtherTokens) => right(true, true),
+        (Truth::Tokens { .. }, Answer::Clean) => right(true, false),
+        (Truth::Weights, Answer::Faulty(named)) => {
+            right(!named.is_empty(), named.iter().all(|n| says(n, "weights-differ")))
+        }
+        _ => right(false, false),
+    }
+}
+
+/// The answer in a few words, and the mistakes it names.
+pub fn words(answer: &Answer) -> (String, Vec<String>) {
+    match answer {
+        Answer::Clean => ("nothing".into(), Vec::new()),
+        Answer::OtherTokens => ("other tokens".into(), Vec::new()),
+        Answer::Instrument { class } => ("the instrument".into(), vec![class.clone()]),
+        Answer::Undecided(why) => (format!("undecided: {why}"), Vec::new()),
+        Answer::Faulty(named) => {
+            let Some(first) = named.first() else { return ("something".into(), Vec::new()) };
+            let more = match named.len() {
+                1 => String::new(),
+                n => format!(" and {} more", n - 1),
+            };
+            (format!("{}{more}", first.checkpoint), first.mistakes.clone())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(checkpoint: &str, mistakes: &[&str]) -> Named {
+        Named {
+            checkpoint: checkpoint.parse().unwrap(),
+            mistakes: mistakes.iter().map(|&m| m.to_owned()).collect(),
+            instrument: false,
+        }
+    }
+
+    #[test]
+    fn right_means_the_first_operation_and_its_mistake() {
+        let truth =
+            Truth::Engine { mistake: "rope-base".into(), nodes: ["Qcur_rope-1".parse().unwrap()].into() };
+        let of = |answer: Answer| {
+            let g = grade(&truth, &answer);
+            (g.operation_right.unwrap(), g.mistake_right.unwrap(), g.beside)
+        };
+        assert_eq!(
+            of(Answer::Faulty(vec![named("Qcur_rope-1", &["rope-pairing", "rope-base"])])),
+            (true, true, 0)
+        );
+        assert_eq!(of(Answer::Faulty(vec![named("Qcur_rope-1", &["rope-pairing"])])), (true, false, 0));
+        let wrong_first = vec![named("kq-1", &["rope-base"]), named("Qcur_rope-1", &["rope-base"])];
+        assert_eq!(of(Answer::Faulty(wrong_first)), (false, false, 1));
+        assert_eq!(of(Answer::Clean), (false, false, 0));
+        assert_eq!(of(Answer::Instrument { class: "stale".into() }), (false, false, 0));
+        assert!(grade(&truth, &Answer::Undecided("x".into())).undecided);
+    }
+
+    #[test]
+    fn a_clean_pair_raises_an_alarm_unless_it_is_clean_or_undecided() {
+        let alarm = |answer: Answer| grade(&Truth::Clean, &answer).false_alarm;
+        assert!(!alarm(Answer::Clean) && !alarm(Answer::Undecided("x".into())));
+        assert!(alarm(Answer::OtherTokens) && alarm(Answer::Faulty(vec![named("kq-0", &[])])));
+        assert_eq!(grade(&Truth::Clean, &Answer::Clean).operation_right, None);
+    }
+}

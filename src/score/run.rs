@@ -1,0 +1,285 @@
+//! One trial: the candidate is run, both runs are compared, every judge is asked.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::grade::{Row, grade, words};
+use super::judge::Evidence;
+use super::plan::{Candidate, Trial};
+use super::truth::Truth;
+use super::{JUDGES, ScoreError, Subject};
+use crate::compare::Comparison;
+use crate::engine::cpu::CpuOptions;
+use crate::engine::open::{self, Kind};
+use crate::engine::record;
+use crate::fault::{Injection, Injections, recorder};
+use crate::gguf::Gguf;
+use crate::model::{CaptureSet, Checkpoint, Graph};
+use crate::trace::{Store, Tensor, Token, TraceWriter};
+
+/// What came of a trial.
+pub enum Judged {
+    /// One row a judge.
+    Rows(Vec<Row>),
+    /// There is nothing to judge, for this reason.
+    NotCounted(String),
+}
+
+/// A run that is written to `path`.
+pub fn record(
+    gguf: &Arc<Gguf>,
+    graph: Graph,
+    faults: &Injections,
+    kind: Kind,
+    kv_f16: bool,
+    tokens: &[Token],
+    path: &Path,
+) -> Result<(), ScoreError> {
+    // Trials run beside each other; one thread each is fastest.
+    let options = CpuOptions { threads: 1, kv_f16 };
+    let mut engine = recorder::dress(open::open(kind, gguf, graph, options)?, faults);
+    engine.set_fault(None);
+    engine.set_capture(CaptureSet::All);
+    let mut header = engine.header();
+    header.settings.n_ctx = Some(tokens.len() as u32);
+    let mut writer = TraceWriter::create(path, &header)?;
+    for token in tokens {
+        record::step(engine.as_mut(), &mut writer, token).map_err(ScoreError::Other)?;
+    }
+    Ok(writer.end()?)
+}
+
+/// What a judge sees, and what is true.
+struct Setup {
+    reference: PathBuf,
+    candidate: PathBuf,
+    /// Files that are removed afterwards.
+    temporary: Vec<PathBuf>,
+    truth: Truth,
+    trial: String,
+    engine: &'static str,
+    number: u8,
+}
+
+/// Runs `trial`; its files in `folder` are called by `number`.
+pub fn run(trial: &Trial<'_>, folder: &Path, number: usize) -> Result<Judged, ScoreError> {
+    let subject = trial.subject;
+    let path = folder.join(format!("candidate-{number}.jsonl"));
+    let setup = match &trial.candidate {
+        Candidate::Faulty(injection) => {
+            let Some(setup) = faulty(subject, *injection, path)? else {
+                let why = format!("{injection} in {} (changes nothing that is recorded)", subject.name);
+                return Ok(Judged::NotCounted(why));
+            };
+            setup
+        }
+        Candidate::Clean { kind, kv_f16, seed } => clean(subject, *kind, *kv_f16, *seed, folder, path)?,
+        Candidate::Reference => Setup {
+            reference: subject.clean.clone(),
+            candidate: subject.reference.clone(),
+            temporary: Vec::new(),
+            truth: Truth::Clean,
+            trial: format!("{} against cpu", reference_name(subject)),
+            engine: reference_name(subject),
+            number: 0,
+        },
+        #[cfg(feature = "llama-cpp")]
+        Candidate::Llama(setting) => {
+            let made = match super::llama::make(subject, setting, folder, number) {
+                Ok(made) => made,
+                Err(error) => return Ok(Judged::NotCounted(format!("{setting}, {}: {error}", subject.name))),
+            };
+            Setup {
+                reference: made.reference,
+                candidate: made.candidate,
+                temporary: made.temporary,
+                truth: made.truth,
+                trial: setting.to_string(),
+                engine: "llama.cpp",
+                number: made.number,
+            }
+        }
+    };
+    let rows = judge(subject, &setup);
+    for path in &setup.temporary {
+        // A leftover in the temporary folder goes with it.
+        let _ = std::fs::remove_file(path);
+        let _ = std::fs::remove_file(path.with_extension("bin"));
+    }
+    rows.map(Judged::Rows)
+}
+
+fn reference_name(subject: &Subject) -> &'static str {
+    if subject.of_llama_cpp { "llama.cpp" } else { "oracle" }
+}
+
+fn judge(subject: &Subject, setup: &Setup) -> Result<Vec<Row>, ScoreError> {
+    let (reference, candidate) = (Store::load(&setup.reference)?, Store::load(&setup.candidate)?);
+    let started = Instant::now();
+    let mut comparison = Comparison::new();
+    let positions: BTreeSet<u32> = reference.positions().chain(candidate.positions()).collect();
+    comparison.update(&reference, &candidate, &positions.into_iter().collect::<Vec<_>>());
+    comparison.conclude(&reference, &candidate);
+    let compared = started.elapsed().as_secs_f64();
+    let evidence = Evidence {
+        gguf: &subject.gguf,
+        graph: &subject.graph,
+        reference: &reference,
+        candidate: &candidate,
+        comparison: &comparison,
+    };
+    JUDGES
+        .iter()
+        .map(|judge| {
+            let started = Instant::now();
+            let answer = judge.judge(&evidence)?;
+            let seconds = compared + started.elapsed().as_secs_f64();
+            let grade = grade(&setup.truth, &answer);
+            let (named, named_mistakes) = words(&answer);
+            Ok(Row {
+                subject: subject.name.clone(),
+                arch: subject.arch.clone(),
+                weights: subject.weights.clone(),
+                trial: setup.trial.clone(),
+                engine: setup.engine,
+                mistake: setup.truth.mistake().map(|m| (m.to_owned(), setup.number)),
+                judge: judge.id(),
+                operation_right: grade.operation_right,
+                mistake_right: grade.mistake_right,
+                false_alarm: grade.false_alarm,
+                undecided: grade.undecided,
+                named,
+                named_mistakes,
+                beside: grade.beside,
+                seconds,
+            })
+        })
+        .collect()
+}
+
+/// Our engine with a fault; `None` if that changed nothing.
+fn faulty(subject: &Subject, injection: Injection, path: PathBuf) -> Result<Option<Setup>, ScoreError> {
+    let faults = Injections::new(vec![injection]);
+    let mut graph = subject.graph.clone();
+    faults.apply(&mut graph)?;
+    let mut tokens = subject.tokens.clone();
+    if injection.changes_tokens() {
+        let mut ids = tokens.iter().map(|t| t.id).collect();
+        faults.change_tokens(&mut ids);
+        tokens = ids.into_iter().map(token).collect();
+        tokens.truncate(subject.graph.n_ctx);
+    }
+    let rewritten: BTreeSet<Checkpoint> = rewritten(&subject.graph, &graph);
+    record(&subject.gguf, graph, &faults, Kind::Cpu, false, &tokens, &path)?;
+    let mistake = injection.fault().id().to_owned();
+    let truth = if injection.changes_tokens() {
+        Truth::Tokens { mistake }
+    } else {
+        let changed = changed(&subject.clean, &path)?;
+        if changed.is_empty() {
+            return Ok(None);
+        }
+        if injection.fault().mislog().is_some() {
+            Truth::Recorder { mistake, nodes: changed }
+        } else {
+            Truth::Engine { mistake, nodes: rewritten }
+        }
+    };
+    Ok(Some(Setup {
+        reference: subject.reference.clone(),
+        candidate: path.clone(),
+        temporary: vec![path],
+        truth,
+        trial: injection.to_string(),
+        engine: "cpu",
+        number: injection.fault().catalogue(),
+    }))
+}
+
+/// Operations that differ between two graphs. One without a name is known by the next that has one.
+pub fn rewritten(right: &Graph, wrong: &Graph) -> BTreeSet<Checkpoint> {
+    let differs = |i: &usize| right.nodes[*i] != wrong.nodes[*i];
+    (0..right.nodes.len())
+        .filter(differs)
+        .filter_map(|i| right.nodes[i..].iter().find_map(|n| n.checkpoint))
+        .collect()
+}
+
+/// A correct engine.
+fn clean(
+    subject: &Subject,
+    kind: Kind,
+    kv_f16: bool,
+    seed: Option<u32>,
+    folder: &Path,
+    path: PathBuf,
+) -> Result<Setup, ScoreError> {
+    let none = Injections::default();
+    let cache = if kv_f16 { ", cache in f16" } else { "" };
+    let Some(seed) = seed else {
+        record(&subject.gguf, subject.graph.clone(), &none, kind, kv_f16, &subject.tokens, &path)?;
+        return Ok(Setup {
+            reference: subject.reference.clone(),
+            candidate: path.clone(),
+            temporary: vec![path],
+            truth: Truth::Clean,
+            trial: format!("{kind}{cache} against {}", reference_name(subject)),
+            engine: "cpu",
+            number: 0,
+        });
+    };
+    let tokens = random_tokens(seed, subject.tokens.len(), subject.graph.n_vocab);
+    let other = folder.join(format!("{}-{seed}-{kind}-{kv_f16}-reference.jsonl", subject.name));
+    // The other of the two precisions stands beside it.
+    let beside = if kind == Kind::Oracle { Kind::Cpu } else { Kind::Oracle };
+    record(&subject.gguf, subject.graph.clone(), &none, beside, false, &tokens, &other)?;
+    record(&subject.gguf, subject.graph.clone(), &none, kind, kv_f16, &tokens, &path)?;
+    Ok(Setup {
+        reference: other.clone(),
+        candidate: path.clone(),
+        temporary: vec![path, other],
+        truth: Truth::Clean,
+        trial: format!("{kind}{cache} against {beside}, tokens {seed}"),
+        engine: "cpu",
+        number: 0,
+    })
+}
+
+/// Tokens without meaning, the same for the same seed.
+pub fn random_tokens(seed: u32, n: usize, n_vocab: usize) -> Vec<Token> {
+    let mut state = u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        // Xorshift64*.
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize
+    };
+    (0..n).map(|_| token((next() % n_vocab.max(1)) as u32)).collect()
+}
+
+/// A token of a prompt, alone in its batch.
+pub fn token(id: u32) -> Token {
+    Token { id, piece: None, from_prompt: true, columns: Some(1) }
+}
+
+/// Checkpoints that are not the same in two runs, bit for bit.
+pub fn changed(a: &Path, b: &Path) -> Result<BTreeSet<Checkpoint>, ScoreError> {
+    let (a, b) = (Store::load(a)?, Store::load(b)?);
+    let mut changed = BTreeSet::new();
+    let (mut left, mut right) = (Tensor::default(), Tensor::default());
+    for position in a.positions() {
+        for checkpoint in a.checkpoints(position) {
+            if changed.contains(&checkpoint) || !a.read(position, checkpoint, &mut left)? {
+                continue;
+            }
+            let bits = |t: &Tensor| t.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            if !b.read(position, checkpoint, &mut right)? || bits(&left) != bits(&right) {
+                changed.insert(checkpoint);
+            }
+        }
+    }
+    Ok(changed)
+}

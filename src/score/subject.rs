@@ -1,0 +1,128 @@
+//! Models that are tried, each with a clean run of somebody who is trusted.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{ScoreError, run};
+use crate::engine::describe::main_weight_type;
+use crate::engine::open::Kind;
+use crate::fault::Injections;
+use crate::gguf::{Gguf, WeightType, Writer};
+use crate::model::{Graph, arch};
+use crate::mutate::encode;
+use crate::synth::Synth;
+use crate::synth::mix::Mix;
+use crate::synth::shape::Shape;
+use crate::trace::{Store, Token};
+
+/// A model with a clean reference run.
+pub struct Subject {
+    /// Short name.
+    pub name: String,
+    /// `general.architecture`.
+    pub arch: String,
+    /// The type of most of its weights.
+    pub weights: String,
+    /// The file.
+    pub gguf: Arc<Gguf>,
+    /// The right graph.
+    pub graph: Graph,
+    /// The reference run's trace.
+    pub reference: PathBuf,
+    /// Whether that is a run of llama.cpp (else of the oracle).
+    pub of_llama_cpp: bool,
+    /// Its tokens.
+    pub tokens: Vec<Token>,
+    /// Our engine's clean run over them.
+    pub clean: PathBuf,
+}
+
+impl Subject {
+    /// A model with a recorded run of llama.cpp.
+    pub fn recorded(name: &str, model: &Path, trace: &Path, folder: &Path) -> Result<Self, ScoreError> {
+        let store = Store::load(trace)?;
+        let tokens = store.positions().filter_map(|p| store.token(p).cloned()).collect();
+        Self::new(name, model, Some(trace), tokens, folder)
+    }
+
+    /// A model whose reference is the oracle.
+    pub fn with_oracle(
+        name: &str,
+        model: &Path,
+        tokens: Vec<Token>,
+        folder: &Path,
+    ) -> Result<Self, ScoreError> {
+        Self::new(name, model, None, tokens, folder)
+    }
+
+    fn new(
+        name: &str,
+        model: &Path,
+        trace: Option<&Path>,
+        tokens: Vec<Token>,
+        folder: &Path,
+    ) -> Result<Self, ScoreError> {
+        let gguf = Arc::new(Gguf::open(model)?);
+        let graph = arch::graph_for(&gguf, arch::Context(Some(tokens.len())))?;
+        let none = Injections::default();
+        let clean = folder.join(format!("{name}-clean.jsonl"));
+        run::record(&gguf, graph.clone(), &none, Kind::Cpu, false, &tokens, &clean)?;
+        let reference = if let Some(trace) = trace {
+            trace.to_owned()
+        } else {
+            let path = folder.join(format!("{name}-oracle.jsonl"));
+            run::record(&gguf, graph.clone(), &none, Kind::Oracle, false, &tokens, &path)?;
+            path
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            arch: gguf.get_str("general.architecture")?.to_owned(),
+            weights: main_weight_type(&gguf).unwrap_or_default(),
+            graph,
+            reference,
+            of_llama_cpp: trace.is_some(),
+            tokens,
+            clean,
+            gguf,
+        })
+    }
+}
+
+/// Writes a model's matrices in another type, for types that paritty can write. Rows that are no whole
+/// blocks of it keep their type.
+pub fn convert(from: &Gguf, to: WeightType, path: &Path) -> Result<(), ScoreError> {
+    let mut writer = Writer::new();
+    writer.copy_meta(from);
+    let fits =
+        |t: &crate::gguf::TensorInfo| t.shape.len() > 1 && t.row_len().is_multiple_of(to.format().block_len);
+    for t in from.tensors() {
+        writer.tensor(&t.name, &t.shape, if fits(t) { to } else { t.weight_type })?;
+    }
+    writer.save(path, |target, out: &mut dyn Write| {
+        let gone = || std::io::Error::other("tensor is gone");
+        let source = from.tensor(&target.name).ok_or_else(gone)?;
+        if source.weight_type == target.weight_type {
+            return out.write_all(from.data(source));
+        }
+        let dequantize = from.dequantizer(source).map_err(std::io::Error::other)?;
+        let mut values = vec![0.0; source.row_len()];
+        let mut bytes = vec![0; target.row_bytes()];
+        for row in from.data(source).chunks_exact(source.row_bytes()) {
+            dequantize(row, &mut values);
+            encode::encode(to, &values, &mut bytes);
+            out.write_all(&bytes)?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// A small model of random weights that has what the demos lack: soft-caps, a window, norms after blocks.
+pub fn gemma2(vocab: &Gguf, path: &Path) -> Result<(), ScoreError> {
+    let mut shape = Shape::named("gemma2-2b")?;
+    (shape.n_layer, shape.n_embd, shape.n_head, shape.n_head_kv, shape.head_dim) = (4, 256, 4, 2, 64);
+    (shape.n_rot, shape.n_ff, shape.n_ctx, shape.window) = (64, 512, 128, Some(8));
+    let mix = Mix::named("f32").ok_or_else(|| ScoreError::Other("no mix is called f32".into()))?;
+    Ok(Synth::new(&shape, mix, vocab, 1)?.save(path, |_| {})?)
+}
