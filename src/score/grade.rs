@@ -80,7 +80,9 @@ pub fn grade(truth: &Truth, answer: &Answer) -> Grade {
         }
         (Truth::Recorder { mistake, nodes }, Answer::Faulty(named)) => {
             let first = named.first().filter(|n| nodes.contains(&n.checkpoint) && n.instrument);
-            right(first.is_some(), first.is_some_and(|n| says(n, mistake)))
+            // Some are known by what they leave in the trace.
+            let class = truth.garbage().unwrap_or(mistake);
+            right(first.is_some(), first.is_some_and(|n| says(n, mistake) || says(n, class)))
         }
         // No operation is wrong, and none is named; only who sees the tokens says why.
         (Truth::Tokens { .. }, Answer::OtherTokens) => right(true, true),
