@@ -13,7 +13,8 @@ use super::{JUDGES, ScoreError, Subject};
 use crate::compare::Comparison;
 use crate::engine::cpu::CpuOptions;
 use crate::engine::open::{self, Kind};
-use crate::engine::record;
+use crate::engine::record::Recorded;
+use crate::engine::worker::Worker as _;
 use crate::fault::{Injection, Injections, recorder};
 use crate::gguf::Gguf;
 use crate::model::{CaptureSet, Checkpoint, Graph};
@@ -44,11 +45,11 @@ pub fn record(
     engine.set_capture(CaptureSet::All);
     let mut header = engine.header();
     header.settings.n_ctx = Some(tokens.len() as u32);
-    let mut writer = TraceWriter::create(path, &header)?;
+    let mut recorded = Box::new(Recorded::with_writer(engine, TraceWriter::create(path, &header)?));
     for token in tokens {
-        record::step(engine.as_mut(), &mut writer, token).map_err(ScoreError::Other)?;
+        recorded.step(token).map_err(ScoreError::Other)?;
     }
-    Ok(writer.end()?)
+    recorded.end().map_err(ScoreError::Other)
 }
 
 /// What a judge sees, and what is true.
