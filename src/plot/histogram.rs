@@ -123,12 +123,16 @@ impl HistogramData {
             let high = rise(canvas, column, &chart.y, self.nonfinite, roles.nonfinite);
             canvas.hatch(high, 6, roles.ground);
         }
-        if let Some((limit, name)) = self.limit
+        if let Some((limit, name)) = self.limit.filter(|_| !self.columns.is_empty())
             && let Some(x) = chart.x.pixel(limit, plot.w)
         {
             canvas.fill(Area::new(plot.x + x - 1, plot.y, 2, plot.h), roles.text);
             let ink = Ink { bold: true, ..style.label(roles.text) };
-            canvas.text(plot.x + x + unit / 2, plot.y + unit / 4, name, ink);
+            // At its right, or at its left where that has no room.
+            let width = style.small.width(name);
+            let right = plot.x + x + unit / 2;
+            let left = if right + width > plot.right() { right - width - unit } else { right };
+            canvas.text(left, plot.y + unit / 4, name, ink);
         }
     }
 

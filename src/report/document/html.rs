@@ -82,12 +82,12 @@ fn write_block(block: &Block, section: usize, out: &mut dyn Write) -> io::Result
             writeln!(out, "<div class=\"scroll\"><pre>{}</pre></div>", lines.join("\n"))
         }
         Block::Picture { caption, svg, .. } => {
-            writeln!(out, "<figure>")?;
+            writeln!(out, "<figure>\n<div class=\"picture\" tabindex=\"0\">")?;
             // Anything else than a drawing has no place here.
             if let Some(start) = svg.find("<svg") {
                 writeln!(out, "{}", svg[start..].trim_end())?;
             }
-            writeln!(out, "<figcaption>{}</figcaption>\n</figure>", escaped(caption))
+            writeln!(out, "</div>\n<figcaption>{}</figcaption>\n</figure>", escaped(caption))
         }
     }
 }
