@@ -165,7 +165,8 @@ impl Noise {
             Class::Q8 => Activations::Blocks { block: 32 },
             Class::Q4 => Activations::Blocks { block: 256 },
         };
-        let class = if class == Class::KvF16 && kv_exact && !cuda { Class::Exact } else { class };
+        let tabled = sides.into_iter().flatten().any(takes_gelu_from_a_table);
+        let class = if class == Class::KvF16 && kv_exact && !cuda && !tabled { Class::Exact } else { class };
         Self { class, kv_exact, activations, cuda, remark }
     }
 
@@ -244,6 +245,12 @@ fn computes_exactly(header: &Header) -> bool {
     matches!(header.settings.arithmetic.as_deref(), Some("f32" | "f64")) || f32_weights
 }
 
+/// llama.cpp on a CPU takes GELU from a table of f16, whatever the weights are: 3.5e-4 of a row.
+fn takes_gelu_from_a_table(header: &Header) -> bool {
+    let has_gelu = header.model.arch == "gpt2" || header.model.arch.starts_with("gemma");
+    has_gelu && header.settings.arithmetic.as_deref() == Some("llama.cpp")
+}
+
 fn keeps_kv(header: &Header) -> bool {
     matches!(header.settings.kv.as_deref(), Some("f32" | "f64")) && header.settings.flash_attn == Some(false)
 }
@@ -302,7 +309,13 @@ mod tests {
         assert_eq!(class(&oracle, &header("Q4_K", "f32", "f16")), Class::KvF16);
         assert_eq!(class(&llama, &cpu), Class::Q4);
         assert_eq!(class(&header("F16", "llama.cpp", "f16"), &header("F16", "f32", "f32")), Class::Half);
-        assert_eq!(class(&header("F32", "llama.cpp", "f32"), &header("F32", "f32", "f32")), Class::Exact);
+        let pair = |arch: &str| {
+            let mut sides = [header("F32", "llama.cpp", "f32"), header("F32", "f32", "f32")];
+            sides.iter_mut().for_each(|side| side.model.arch = arch.to_owned());
+            class(&sides[0], &sides[1])
+        };
+        assert_eq!(pair("llama"), Class::Exact);
+        assert_eq!((pair("gpt2"), pair("gemma3")), (Class::KvF16, Class::KvF16), "GELU is rounded to f16");
     }
 
     #[test]

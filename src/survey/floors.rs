@@ -90,7 +90,7 @@ impl Floors {
     pub fn table(mut self, head: &str) -> String {
         let mut out = String::new();
         for line in head.lines() {
-            let _ = writeln!(out, "# {line}");
+            let _ = writeln!(out, "{}", format!("# {line}").trim_end());
         }
         let pairs: Vec<String> = self.pairs.iter().map(|(c, n)| format!("{} {n}", c.name())).collect();
         let _ = writeln!(out, "# pairs of runs: {}", pairs.join(", "));
@@ -113,10 +113,11 @@ impl Floors {
 pub fn head(models: &[(&str, &Measured)]) -> String {
     let mut out = String::from(
         "Noise floors: how far two correct runs differ, as sqrt(sum (a-b)^2 / sum a^2) of a row.\n\n\
-         Made with `paritty survey --spread --noise-table FILE MODEL...` (feature llama-cpp), which writes these \
-         lines.\nPairs of runs, all of the same tokens: llama.cpp and paritty's f32 engine; that engine and the f64 \
-         oracle;\nllama.cpp with f32 keys and values and paritty's engine; and llama.cpp (token by token, keys and \
-         values f16,\nno flash attention) and itself with one setting changed:\n",
+         Made by `src/compare/noise.sh`, which makes models of random weights and runs `paritty survey\n\
+         --spread --noise-table`, which writes this file. Pairs of runs, each of the same tokens: llama.cpp\n\
+         and paritty's f32 engine; that engine and the f64 oracle; llama.cpp with keys and values in f32\n\
+         and paritty's engine; and llama.cpp (token by token, keys and values in f16, no flash attention)\n\
+         and itself with one setting changed:\n",
     );
     let is_done = |id: &str| models.iter().any(|(_, m)| m.spread.iter().any(|v| v.id == id));
     for change in CHANGES.iter().filter(|c| c.is_noise && is_done(c.id)) {
