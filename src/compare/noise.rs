@@ -311,7 +311,9 @@ mod tests {
         assert_eq!(class(&header("F16", "llama.cpp", "f16"), &header("F16", "f32", "f32")), Class::Half);
         let pair = |arch: &str| {
             let mut sides = [header("F32", "llama.cpp", "f32"), header("F32", "f32", "f32")];
-            sides.iter_mut().for_each(|side| side.model.arch = arch.to_owned());
+            for side in &mut sides {
+                arch.clone_into(&mut side.model.arch);
+            }
             class(&sides[0], &sides[1])
         };
         assert_eq!(pair("llama"), Class::Exact);
