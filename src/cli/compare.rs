@@ -51,7 +51,7 @@ pub struct CompareArgs {
     json: bool,
 }
 
-/// Positions compared between two looks at the progress bar.
+/// Positions compared between two looks at the progress bar, at first.
 const STEP: usize = 8;
 
 impl CompareArgs {
@@ -132,7 +132,13 @@ pub(super) fn compare(reference: &Store, candidate: &Store) -> Comparison {
     );
     let mut comparison = Comparison::new();
     let started = std::time::Instant::now();
-    for chunk in positions.chunks(STEP) {
+    let mut rest = &*positions;
+    while !rest.is_empty() {
+        // Every update looks at what there is so far; steps that grow with it keep that from adding up
+        // to the square of a long trace.
+        let step = STEP.max(comparison.columns().len() / 4).min(rest.len());
+        let (chunk, after) = rest.split_at(step);
+        rest = after;
         comparison.update(reference, candidate, chunk);
         if started.elapsed() > Duration::from_secs(1) {
             bar.set_position(comparison.columns().len() as u64);
