@@ -24,6 +24,7 @@ pub fn document(audit: &Audit, subject: &Subject) -> Document {
     document.sentences(verdict(audit, subject));
     document.list(coverage(&audit.coverage));
     if !audit.faulty.is_empty() {
+        document.list(diagnoses(&audit.faulty));
         document.table(faulty(&audit.faulty));
     }
     document.table(kinds(&audit.kinds));
@@ -78,6 +79,33 @@ fn first_fault(f: &FaultyNode) -> String {
         figure(f.worst.relative),
         figure(f.worst.floor),
     )
+}
+
+/// What kind of mistake each faulty node holds.
+fn diagnoses(nodes: &[FaultyNode]) -> Vec<(Tone, String)> {
+    let mut out = Vec::new();
+    for f in nodes {
+        let at = f.checkpoint;
+        let Some((first, others)) = f.diagnoses.split_first() else {
+            out.push((Tone::Caution, format!("{at}: this operation, mistake unknown")));
+            continue;
+        };
+        let blame = if first.instrument { "the recorder: " } else { "" };
+        let mut text = format!(
+            "{at}: {blame}{} ({}; deviation {} becomes {}, {} of {} cells explained)",
+            first.says,
+            first.mistake,
+            figure(first.before),
+            figure(first.after),
+            first.explained,
+            first.tried,
+        );
+        for other in others {
+            let _ = write!(text, "; equally: {}", other.says);
+        }
+        out.push((Tone::Bad, text));
+    }
+    out
 }
 
 fn at_positions(positions: &[u32], judged: usize) -> String {
@@ -186,6 +214,7 @@ fn faulty(nodes: &[FaultyNode]) -> Table {
         Column::new("floor", "floor"),
         Column::new("severity", "severity"),
         Column::new("values", "values beyond"),
+        Column::new("mistake", "mistake"),
     ];
     let mut table =
         Table::new("faulty", columns).caption("What no arithmetic explains, in order of execution");
@@ -205,6 +234,7 @@ fn faulty(nodes: &[FaultyNode]) -> Table {
             Value::Figure(f.worst.floor),
             Value::Times(f.worst.severity as f32),
             values,
+            f.diagnoses.first().map_or(Value::Missing, |d| Value::Text(d.mistake.clone())),
         ]);
     }
     table

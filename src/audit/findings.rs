@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::hypotheses::Diagnosis;
 use super::judge::Deviation;
 use super::kind::Kind;
 use super::stretch::Reach;
@@ -57,6 +58,9 @@ pub struct FaultyNode {
     pub worst_at: u32,
     /// How far off it is there.
     pub worst: Deviation,
+    /// What explains it; several that explain it equally well are all named, none if no mistake that is
+    /// known does.
+    pub diagnoses: Vec<Diagnosis>,
 }
 
 /// What could be judged and what not.

@@ -37,6 +37,9 @@ pub type Redirect = Arc<dyn Fn(u32) -> Option<u32> + Send + Sync>;
 /// Row of the cache that slot (second argument) holds at a position (first); `None`: zeros.
 pub type Slots = Arc<dyn Fn(u32, u32) -> Option<u32> + Send + Sync>;
 
+/// Changes a result at a position.
+pub type Post = Arc<dyn Fn(u32, &mut [f64]) + Send + Sync>;
+
 /// A change to one node of a stretch: what a hypothesis says that the engine did.
 #[derive(Clone)]
 pub struct Change {
@@ -52,12 +55,14 @@ pub struct Change {
     pub redirect: Option<Redirect>,
     /// Its cache is read so.
     pub slots: Option<Slots>,
+    /// What becomes of its result.
+    pub post: Option<Post>,
 }
 
 impl Change {
     /// A change of the node alone.
     pub fn to(target: NodeId, node: Node) -> Self {
-        Self { target, node, weights: None, execute: None, redirect: None, slots: None }
+        Self { target, node, weights: None, execute: None, redirect: None, slots: None, post: None }
     }
 }
 
@@ -166,10 +171,15 @@ impl<'a> Machine<'a> {
                 let (query, keys) = (source(inputs[0])?, source(inputs[1])?);
                 result = Self::fused(node, rule, [&query, &keys, &tables[1]], &wanted);
             }
-            let result = match result {
+            let mut result = match result {
                 Some(result) => result,
                 None => self.node(id, node, change, rule, &tables, &wanted, rows)?,
             };
+            if let Some(post) = change.and_then(|c| c.post.as_ref()) {
+                for (position, computed) in &mut result {
+                    post(*position, &mut computed.values);
+                }
+            }
             if id == output {
                 return Ok(result);
             }
@@ -382,7 +392,8 @@ impl<'a> Machine<'a> {
                 } else {
                     let visible = p as usize + 1;
                     values.resize(if node.op.grows() { node.width * visible } else { node.width }, 0.0);
-                    if !rule.evaluate(node, &bound, moment, &rows, &mut values) {
+                    let same = std::mem::discriminant(&node.op) == std::mem::discriminant(&own.op);
+                    if !(same && rule.evaluate(node, &bound, moment, &rows, &mut values)) {
                         bound.run(node, moment, &rows, &mut values);
                     }
                 }

@@ -13,6 +13,7 @@ pub mod choice;
 pub mod document;
 pub mod findings;
 pub mod floor;
+pub mod hypotheses;
 pub mod judge;
 pub mod kind;
 pub mod machine;
@@ -23,6 +24,7 @@ mod ties;
 pub mod traced;
 
 pub use findings::{Audit, Conclusion, Coverage, FaultyNode, KindFindings};
+pub use hypotheses::Diagnosis;
 pub use judge::Deviation;
 pub use run::{Options, audit};
 

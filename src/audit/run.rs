@@ -13,7 +13,7 @@ use super::machine::{Change, Computed, Evaluation, Machine, recording};
 use super::stretch::{Reach, Stretch};
 use super::ties;
 use super::traced::{Recorded, Traced};
-use super::{AuditError, Conclusion};
+use super::{AuditError, Conclusion, hypotheses};
 use crate::gguf::Gguf;
 use crate::model::{Graph, NodeId, Op};
 use crate::trace::Store;
@@ -421,7 +421,7 @@ impl<'a> Auditor<'a> {
         }
         let full = self.traced().full(stretch.output());
         self.coverage.partial += task.positions.iter().filter(|p| !full.contains(p)).count();
-        self.note_faulty(stretch, &faulty, judged_cells);
+        self.note_faulty(stretch, &faulty, judged_cells)?;
         // Inputs of later layers are read again when they are needed.
         let horizon = stretch.output().0.saturating_sub(64);
         self.traced().forget(|id| id.0 >= horizon);
@@ -498,23 +498,35 @@ impl<'a> Auditor<'a> {
         "what it is computed from cannot be had at every earlier position".to_owned()
     }
 
-    fn note_faulty(&mut self, stretch: &Stretch, faulty: &[Judged], judged: usize) {
+    fn note_faulty(&mut self, stretch: &Stretch, faulty: &[Judged], judged: usize) -> Result<(), AuditError> {
         let worst = faulty.iter().max_by(|a, b| a.deviation.severity.total_cmp(&b.deviation.severity));
-        let Some(worst) = worst else { return };
+        let Some(worst) = worst else { return Ok(()) };
         let node = self.graph().node(stretch.output());
-        let Some(checkpoint) = node.checkpoint else { return };
-        let kind = self.kind(stretch, worst.position);
+        let Some(checkpoint) = node.checkpoint else { return Ok(()) };
+        let choice =
+            self.choices.get(&self.kind(stretch, worst.position)).copied().unwrap_or(Choice::Rule(&EXACT));
+        let mut order: Vec<&Judged> = faulty.iter().collect();
+        order.sort_by(|a, b| b.deviation.severity.total_cmp(&a.deviation.severity));
+        let positions: Vec<u32> = order.iter().map(|j| j.position).collect();
+        let before = (worst.deviation.relative, worst.deviation.severity);
+        // The same mistake is often made at the same place of every layer.
+        let twin = |f: &&FaultyNode| f.checkpoint.site() == checkpoint.site();
+        let hint =
+            self.faulty.iter().rev().find(twin).and_then(|f| f.diagnoses.first()).map(|d| d.mistake.clone());
+        let diagnoses = hypotheses::explain(self, stretch, choice, &positions, before, hint.as_deref())?;
         self.faulty.push(FaultyNode {
             checkpoint,
             operation: node.op.name(),
             weight: node.weight.clone(),
             reach: stretch.reach,
-            arithmetic: self.choices.get(&kind).map_or("", |c| c.title()),
+            arithmetic: choice.title(),
             positions: faulty.iter().map(|j| j.position).collect(),
             judged,
             worst_at: worst.position,
             worst: worst.deviation,
+            diagnoses,
         });
+        Ok(())
     }
 
     fn finish(self) -> Audit {

@@ -4,29 +4,39 @@
 use crate::gguf::WeightType;
 
 /// Where a block's quanta and its minimum's factor lie.
-struct Layout {
-    block: usize,
+pub struct Layout {
+    /// Bytes of a block.
+    pub block: usize,
     /// Bytes that are 0 where every quantum is 0.
-    quanta: std::ops::Range<usize>,
+    pub quanta: std::ops::Range<usize>,
     /// Bytes that hold two nibbles each.
-    nibbles: std::ops::Range<usize>,
-    /// The f16 factor of the minima.
-    factor: std::ops::Range<usize>,
+    pub nibbles: std::ops::Range<usize>,
+    /// The f16 factor of the minima; empty where the type has a fixed zero point.
+    pub factor: std::ops::Range<usize>,
 }
 
-fn layout(kind: WeightType) -> Option<Layout> {
+/// The layout of a type, if it is known here.
+pub fn layout(kind: WeightType) -> Option<Layout> {
     Some(match kind {
         WeightType::Q4_1 => Layout { block: 20, quanta: 4..20, nibbles: 4..20, factor: 2..4 },
         WeightType::Q5_1 => Layout { block: 24, quanta: 4..24, nibbles: 8..24, factor: 2..4 },
         WeightType::Q4K => Layout { block: 144, quanta: 16..144, nibbles: 16..144, factor: 2..4 },
         WeightType::Q5K => Layout { block: 176, quanta: 16..176, nibbles: 48..176, factor: 2..4 },
+        WeightType::Q4_0 => Layout { block: 18, quanta: 2..18, nibbles: 2..18, factor: 0..0 },
+        WeightType::Q5_0 => Layout { block: 22, quanta: 2..22, nibbles: 6..22, factor: 0..0 },
+        WeightType::Q6K => Layout { block: 210, quanta: 0..192, nibbles: 0..128, factor: 0..0 },
         _ => return None,
     })
 }
 
-/// Whether `kind` has minima that are known here.
+/// Whether `kind` has minima, or a zero point, that are known here.
 pub fn has(kind: WeightType) -> bool {
     layout(kind).is_some()
+}
+
+/// Whether `kind` has a minimum of its own for each block.
+pub fn has_factor(kind: WeightType) -> bool {
+    layout(kind).is_some_and(|layout| !layout.factor.is_empty())
 }
 
 /// The part of each weight that is no multiple of its quantum (−minimum). False: the type has none.

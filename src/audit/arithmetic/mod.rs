@@ -14,7 +14,7 @@ mod f16_fused;
 mod f16_operands;
 mod gelu_table;
 mod ggml_rope;
-mod minima;
+pub mod minima;
 mod q8_0;
 mod q8_0_cache;
 mod q8_1;

@@ -19,7 +19,7 @@ impl Rule for Q8_1Sums {
         "Q8_1 activations, unrounded sums, as llama.cpp on CUDA"
     }
     fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
-        matches!(node.op, Op::MatMul) && at.weights.is_some_and(minima::has) && !at.is_llama_cpu()
+        matches!(node.op, Op::MatMul) && at.weights.is_some_and(minima::has_factor) && !at.is_llama_cpu()
     }
     fn is_expected(&self, _: &Node, at: &Circumstance<'_>) -> bool {
         let k = matches!(at.weights, Some(WeightType::Q4K | WeightType::Q5K));

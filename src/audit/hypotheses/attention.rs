@@ -1,0 +1,202 @@
+//! Attention by other rules: scale, mask, window, soft-cap, which key head, which slot of the cache.
+
+use std::sync::Arc;
+
+use super::{Case, Hypothesis, Trial};
+use crate::audit::machine::{Change, Slots};
+use crate::model::Op;
+use crate::model::graph::Attention;
+use crate::wording::figure;
+
+/// See the module.
+pub struct AttentionRules;
+
+impl Hypothesis for AttentionRules {
+    fn id(&self) -> &'static str {
+        "attention"
+    }
+    fn trials(&self, case: &Case<'_, '_>) -> Vec<Trial> {
+        let Some(a) = case.node.op.attention() else { return Vec::new() };
+        match case.node.op {
+            Op::SoftMax(_) => softmax(case, a),
+            Op::Scores(_) | Op::Mix(_) => cached(case, a),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn edited(case: &Case<'_, '_>, edit: impl FnOnce(&mut Attention)) -> Change {
+    case.with(|node| {
+        if let Op::Scores(a) | Op::SoftMax(a) | Op::Mix(a) = &mut node.op {
+            edit(a);
+        }
+    })
+}
+
+/// Trials at the softmax, where scale, soft-cap, mask and window act.
+fn softmax(case: &Case<'_, '_>, a: &Attention) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let mut add = |says: String, change: Change| trials.push(Trial { says, change });
+    let (head, embd) = (a.head_dim as f32, case.graph().n_embd as f32);
+    let scales = [
+        (1.0, "scores are not scaled"),
+        (a.scale * a.scale, "scores are scaled twice"),
+        (1.0 / head.sqrt(), "scores are scaled by 1/√head_dim, which the query is already"),
+        (1.0 / head, "scores are divided by head_dim instead of its root"),
+        (1.0 / embd.sqrt(), "scores are divided by √n_embd instead of √head_dim"),
+        (1.0 / (embd / a.n_head_kv as f32).sqrt(), "scores are divided by √(n_embd / key heads)"),
+        (a.scale * a.n_head as f32, "scores are multiplied by the number of heads"),
+    ];
+    for (scale, says) in scales {
+        if (scale / a.scale - 1.0).abs() > 1e-4 {
+            add(says.to_owned(), edited(case, |a| a.scale = scale));
+        }
+    }
+    if a.softcap.is_some() {
+        add("scores are not soft-capped".into(), edited(case, |a| a.softcap = None));
+    }
+    if let Some(window) = a.window {
+        add("the sliding window is ignored".into(), edited(case, |a| a.window = None));
+        for (other, what) in
+            [(window + 1, "one position too long"), (window.saturating_sub(1), "one position too short")]
+        {
+            add(format!("the sliding window is {what}"), edited(case, |a| a.window = Some(other.max(1))));
+        }
+    }
+    let hides = |last: usize, what: &str| {
+        let a = a.clone();
+        let execute =
+            move |_: &_, at: crate::engine::cpu::kernel::Moment, inputs: &[&[f64]], out: &mut Vec<f64>| {
+                let visible = at.position + 1;
+                out.resize(inputs[0].len(), 0.0);
+                let seen = visible.saturating_sub(last).max(1);
+                for (scores, out) in inputs[0].chunks(visible).zip(out.chunks_mut(visible)) {
+                    out.fill(0.0);
+                    crate::engine::cpu::ops::softmax_of_head(&scores[..seen], &a, &mut out[..seen]);
+                }
+            };
+        Trial { says: what.to_owned(), change: case.executed(Arc::new(execute)) }
+    };
+    trials.push(hides(1, "the mask hides the newest position from itself"));
+    if case.is_direct() {
+        trials.extend(temperature(case, a));
+        trials.extend(future(case));
+    }
+    trials
+}
+
+/// Another scale, which the ratios of probabilities tell.
+fn temperature(case: &Case<'_, '_>, a: &Attention) -> Option<Trial> {
+    if a.softcap.is_some() {
+        return None;
+    }
+    let (mut both, mut own) = (0.0, 0.0);
+    for (p, recorded, _) in case.rows() {
+        let scores = case.input(0, p)?;
+        let visible = p as usize + 1;
+        for (scores, row) in scores.chunks(visible).zip(recorded.chunks(visible)) {
+            let top = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?.0;
+            for (s, &x) in scores.iter().zip(row) {
+                // Where a probability is tiny its logarithm is mostly rounding.
+                if x > 1e-3 && f64::from(x) < f64::from(row[top]) * 0.999 {
+                    let (ratio, step) = ((f64::from(x) / f64::from(row[top])).ln(), s - scores[top]);
+                    both += ratio * step;
+                    own += step * step;
+                }
+            }
+        }
+    }
+    let scale = both / own;
+    (scale.is_finite() && scale > 0.0).then(|| Trial {
+        says: format!("scores are scaled by {} instead of {}", figure(scale), figure(a.scale.into())),
+        change: edited(case, |a| a.scale = scale as f32),
+    })
+}
+
+/// Probabilities that do not add up to one: the rest went to positions that should not be seen.
+fn future(case: &Case<'_, '_>) -> Option<Trial> {
+    let mut sums: std::collections::HashMap<usize, Vec<f64>> = std::collections::HashMap::new();
+    for (p, recorded, _) in case.rows() {
+        let visible = p as usize + 1;
+        let of_heads: Vec<f64> =
+            recorded.chunks(visible).map(|row| row.iter().map(|&x| f64::from(x)).sum()).collect();
+        // A head whose row adds up to more than one is not explained by a mask.
+        if visible < 3 || of_heads.iter().any(|s| !(*s > 0.0 && *s < 1.0 + 1e-6)) {
+            return None;
+        }
+        sums.insert(p as usize, of_heads);
+    }
+    let mut change = case.with(|_| {});
+    change.post = Some(Arc::new(move |position, out| {
+        let visible = position as usize + 1;
+        let Some(sums) = sums.get(&(position as usize)) else { return };
+        for (row, sum) in out.chunks_mut(visible).zip(sums) {
+            for x in row {
+                *x *= sum;
+            }
+        }
+    }));
+    let says = "the causal mask is missing: part of the probability goes to later positions".to_owned();
+    Some(Trial { says, change })
+}
+
+/// Trials at scores and mix, which read the cache.
+fn cached(case: &Case<'_, '_>, a: &Attention) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let mut slots = |says: &str, slots: Slots| {
+        let change = Change { slots: Some(slots), ..case.with(|_| {}) };
+        trials.push(Trial { says: says.to_owned(), change });
+    };
+    slots(
+        "the newest key or value is not yet in the cache: its slot is empty",
+        Arc::new(|p, slot| (slot != p).then_some(slot)),
+    );
+    slots(
+        "the newest slot of the cache still holds the position before",
+        Arc::new(|p, slot| Some(if slot == p { p.saturating_sub(1) } else { slot })),
+    );
+    slots(
+        "keys and values are read one position too early",
+        Arc::new(|_, slot| Some(slot.saturating_sub(1))),
+    );
+    slots("keys and values are read one position too late", Arc::new(|p, slot| Some((slot + 1).min(p))));
+    slots(
+        "keys and values are stored one slot too far: the first slot stays empty",
+        Arc::new(|_, slot| slot.checked_sub(1)),
+    );
+    slots("only the first position is ever in the cache", Arc::new(|_, _| Some(0)));
+    if a.n_head_kv > 1 && a.n_head > a.n_head_kv {
+        trials.push(tiled(case, a));
+    }
+    trials
+}
+
+/// Query head h meets key head h mod n instead of h / (heads per key head).
+fn tiled(case: &Case<'_, '_>, a: &Attention) -> Trial {
+    let a = a.clone();
+    let is_scores = matches!(case.node.op, Op::Scores(_));
+    let execute =
+        move |_: &_, at: crate::engine::cpu::kernel::Moment, inputs: &[&[f64]], out: &mut Vec<f64>| {
+            let visible = at.position + 1;
+            out.clear();
+            for head in 0..a.n_head {
+                let other = head % a.n_head_kv;
+                if is_scores {
+                    let q = &inputs[0][head * a.head_dim..][..a.head_dim];
+                    for p in 0..visible {
+                        let k = &inputs[1][(p * a.n_head_kv + other) * a.head_dim..][..a.head_dim];
+                        out.push(q.iter().zip(k).map(|(q, k)| q * k).sum());
+                    }
+                } else {
+                    for c in 0..a.head_dim_v {
+                        let v = |p: usize| inputs[1][(p * a.n_head_kv + other) * a.head_dim_v + c];
+                        out.push((0..visible).map(|p| inputs[0][head * visible + p] * v(p)).sum());
+                    }
+                }
+            }
+        };
+    Trial {
+        says: "query heads are mapped to key heads by tiling (h mod n) instead of repeating".into(),
+        change: case.executed(Arc::new(execute)),
+    }
+}

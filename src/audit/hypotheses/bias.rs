@@ -1,0 +1,40 @@
+//! A bias left out, added twice or subtracted.
+
+use std::sync::Arc;
+
+use super::{Case, Hypothesis, Trial};
+use crate::model::Op;
+
+/// See the module.
+pub struct Bias;
+
+impl Hypothesis for Bias {
+    fn id(&self) -> &'static str {
+        "bias"
+    }
+    fn trials(&self, case: &Case<'_, '_>) -> Vec<Trial> {
+        let Ok(bound) = case.machine().bound(case.target) else { return Vec::new() };
+        let bias: Vec<f64> = match case.node.op {
+            Op::AddBias => bound.vector().unwrap_or_default().iter().map(|&b| b.into()).collect(),
+            _ => bound.bias().unwrap_or_default().iter().map(|&b| b.into()).collect(),
+        };
+        if bias.is_empty() {
+            return Vec::new();
+        }
+        let name = case.node.bias.clone().or_else(|| case.node.weight.clone()).unwrap_or_default();
+        // How many times too often the bias was added.
+        [(-1.0, "is not added"), (1.0, "is added twice"), (-2.0, "is subtracted")]
+            .into_iter()
+            .map(|(more, what)| {
+                let bias = bias.clone();
+                let mut change = case.with(|_| {});
+                change.post = Some(Arc::new(move |_, out| {
+                    for (out, b) in out.iter_mut().zip(&bias) {
+                        *out += more * b;
+                    }
+                }));
+                Trial { says: format!("the bias {} {what}", crate::text::safe(&name)), change }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,115 @@
+//! Another row of the embedding, or the matrix read the other way round.
+
+use std::sync::Arc;
+
+use super::{Case, Hypothesis, Trial};
+use crate::audit::machine::Change;
+use crate::audit::product::Weights as _;
+use crate::model::Op;
+
+/// See the module.
+pub struct Embedding;
+
+/// Values that are read of each row while looking for the one that was recorded.
+const PROBE: usize = 32;
+/// A matrix larger than this is not widened as a whole.
+const LARGEST: usize = 1 << 28;
+
+impl Hypothesis for Embedding {
+    fn id(&self) -> &'static str {
+        "embedding"
+    }
+    fn trials(&self, case: &Case<'_, '_>) -> Vec<Trial> {
+        let is_token = match case.node.op {
+            Op::Embed => true,
+            Op::PosEmbed => false,
+            _ => return Vec::new(),
+        };
+        let Ok(bound) = case.machine().bound(case.target) else { return Vec::new() };
+        let Some(matrix) = bound.matrix().cloned() else { return Vec::new() };
+        let (rows, width) = (matrix.rows(), matrix.row_len());
+        let tokens: Vec<(u32, usize)> = case
+            .positions
+            .iter()
+            .filter_map(|&p| Some((p, if is_token { case.traced().token(p)? as usize } else { p as usize })))
+            .collect();
+        let what = if is_token { "token" } else { "position" };
+        let mut trials = Vec::new();
+        let mut add = |says: String, change: Change| trials.push(Trial { says, change });
+        let index = move |at: crate::engine::cpu::kernel::Moment| {
+            if is_token { at.token as usize } else { at.position }
+        };
+        for by in [1_isize, -1] {
+            let matrix = matrix.clone();
+            let execute = move |_: &_, at, _: &[&[f64]], out: &mut Vec<f64>| {
+                let row = index(at).saturating_add_signed(by).min(rows - 1);
+                let mut values = vec![0.0; width];
+                matrix.row(row, &mut values);
+                out.clear();
+                out.extend(values.iter().map(|&x| f64::from(x)));
+            };
+            let side = if by > 0 { "after" } else { "before" };
+            add(format!("the row {side} the {what}'s own is taken"), case.executed(Arc::new(execute)));
+        }
+        if rows * width <= LARGEST {
+            let matrix = matrix.clone();
+            let execute = move |_: &_, at, _: &[&[f64]], out: &mut Vec<f64>| {
+                // Value c of row t of the transposed matrix.
+                let t = index(at);
+                let mut values = vec![0.0; width];
+                let mut held = usize::MAX;
+                out.clear();
+                for c in 0..width {
+                    let flat = c * rows + t;
+                    if flat / width != held {
+                        held = flat / width;
+                        matrix.row(held, &mut values);
+                    }
+                    out.push(values[flat % width].into());
+                }
+            };
+            add("the embedding matrix is read transposed".into(), case.executed(Arc::new(execute)));
+        }
+        // Which rows are they?
+        let mut found = Vec::new();
+        let mut row = vec![0.0; width];
+        let recorded: Vec<(u32, Vec<f32>)> =
+            case.rows().map(|(p, recorded, _)| (p, recorded[..PROBE.min(recorded.len())].to_vec())).collect();
+        for r in 0..rows {
+            if found.len() == recorded.len() {
+                break;
+            }
+            matrix.row(r, &mut row);
+            for (p, values) in &recorded {
+                if values.iter().zip(&row).all(|(a, b)| a == b) {
+                    found.push((*p, r));
+                }
+            }
+        }
+        if found.len() == recorded.len() && !found.is_empty() {
+            let shown: Vec<String> = found
+                .iter()
+                .take(3)
+                .map(|(p, r)| {
+                    let own = tokens.iter().find(|(q, _)| q == p).map_or(0, |(_, t)| *t);
+                    format!("position {p} has row {r}, not {own}")
+                })
+                .collect();
+            let map: std::collections::HashMap<u32, usize> = found.into_iter().collect();
+            let execute = move |_: &_,
+                                at: crate::engine::cpu::kernel::Moment,
+                                _: &[&[f64]],
+                                out: &mut Vec<f64>| {
+                let mut values = vec![0.0; width];
+                matrix.row(map.get(&(at.position as u32)).copied().unwrap_or_else(|| index(at)), &mut values);
+                out.clear();
+                out.extend(values.iter().map(|&x| f64::from(x)));
+            };
+            add(
+                format!("rows of other {what}s are taken ({})", shown.join(", ")),
+                case.executed(Arc::new(execute)),
+            );
+        }
+        trials
+    }
+}

@@ -1,0 +1,235 @@
+//! What kind of mistake: for a faulty node, changes to the right computation are tried, one
+//! after the other. One that brings the node back within its floor is the diagnosis.
+//!
+//! A hypothesis is a small type in a file of its own with a line in [`HYPOTHESES`]. It either proposes
+//! *trials* (a changed node that is evaluated in place of the right one, with the engine's own
+//! arithmetic) or *observes* something about the recorded values. Simpler ones come first;
+//! general ones (any factor, any permutation) count only where no specific one explains the same.
+
+mod activation;
+mod attention;
+mod bias;
+mod case;
+mod dequantisation;
+mod embedding;
+mod epsilon;
+mod factor;
+mod known_faults;
+mod layout;
+mod norm_weight;
+mod offset;
+mod other_input;
+mod other_tensor;
+mod permuted;
+mod precision;
+mod residual;
+mod rope;
+mod stale;
+mod weights_differ;
+
+use std::collections::BTreeSet;
+
+use super::AuditError;
+use super::choice::Choice;
+use super::machine::{Change, Evaluation};
+use super::run::{Auditor, Judged};
+use super::stretch::Stretch;
+pub use case::Case;
+
+/// A changed computation, and what it means if it explains what was recorded.
+pub struct Trial {
+    /// What the engine did, as a clause: `RoPE pairs halves instead of neighbours`.
+    pub says: String,
+    /// The change.
+    pub change: Change,
+}
+
+/// Something seen in the recorded values themselves.
+pub struct Observation {
+    /// What the engine or its recorder did.
+    pub says: String,
+    /// What is left of the deviation, as a share of the norm.
+    pub left: f64,
+}
+
+/// One kind of mistake.
+pub trait Hypothesis: Sync {
+    /// Stable id; the same as that of the fault that makes this mistake, where there is one.
+    fn id(&self) -> &'static str;
+    /// Whether it has so much freedom that a specific explanation is to be preferred.
+    fn is_general(&self) -> bool {
+        false
+    }
+    /// Whether the recorder is at fault, not the engine.
+    fn blames_instrument(&self) -> bool {
+        false
+    }
+    /// Changes to try.
+    fn trials(&self, _case: &Case<'_, '_>) -> Vec<Trial> {
+        Vec::new()
+    }
+    /// What can be seen without a trial.
+    fn observe(&self, _case: &Case<'_, '_>) -> Option<Observation> {
+        None
+    }
+}
+
+/// Every hypothesis, specific ones before general ones and simple ones before others.
+pub static HYPOTHESES: &[&dyn Hypothesis] = &[
+    &stale::Stale,
+    &bias::Bias,
+    &epsilon::Epsilon,
+    &norm_weight::NormWeight,
+    &rope::RopeRules,
+    &attention::AttentionRules,
+    &activation::Activation,
+    &residual::Residual,
+    &embedding::Embedding,
+    &known_faults::KnownFaults,
+    &other_input::OtherInput,
+    &other_tensor::OtherTensor,
+    &layout::Layout,
+    &dequantisation::Dequantisation,
+    &precision::Precision,
+    &permuted::Permuted,
+    &factor::Factor,
+    &offset::Offset,
+    &weights_differ::WeightsDiffer,
+];
+
+/// A mistake that explains a faulty node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnosis {
+    /// Id of the hypothesis, or of the fault that makes the same mistake.
+    pub mistake: String,
+    /// What was done, as a clause.
+    pub says: String,
+    /// Whether the recorder is at fault.
+    pub instrument: bool,
+    /// Worst deviation of the faulty cells without the change, as a share of the norm.
+    pub before: f64,
+    /// And with it.
+    pub after: f64,
+    /// Faulty cells that it explains.
+    pub explained: usize,
+    /// Faulty cells tried.
+    pub tried: usize,
+}
+
+/// Cells on which a trial is made first.
+const SAMPLE: usize = 4;
+/// Values of a product that are evaluated first.
+const FIRST_ROWS: usize = 192;
+/// Faulty cells that a trial has to hold on in the end.
+const CONFIRM: usize = 24;
+/// Share of them that it must explain: a rounding tie may keep a row of a changed product away.
+const MOST: f64 = 0.9;
+/// A trial must lie this much nearer than the right computation does.
+const CLEARLY: f64 = 4.0;
+
+/// What explains that `stretch` is faulty at `positions` (worst first).
+pub(super) fn explain(
+    auditor: &Auditor<'_>,
+    stretch: &Stretch,
+    choice: Choice,
+    positions: &[u32],
+    worst: (f64, f64),
+    hint: Option<&str>,
+) -> Result<Vec<Diagnosis>, AuditError> {
+    let sample: Vec<u32> = sample(positions, SAMPLE);
+    let confirm: Vec<u32> = sample
+        .iter()
+        .copied()
+        .chain(self::sample(positions, CONFIRM))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let mut found: Vec<(bool, Diagnosis)> = Vec::new();
+    let mut order: Vec<&dyn Hypothesis> = HYPOTHESES.to_vec();
+    // What was found in another layer is likely to be it here.
+    order.sort_by_key(|h| hint.is_none_or(|hint| h.id() != hint));
+    for target in stretch.nodes.iter().rev() {
+        let case = Case::new(auditor, stretch, choice, *target, sample.clone())?;
+        for hypothesis in &order {
+            if hypothesis.is_general() && found.iter().any(|(general, _)| !general) {
+                continue;
+            }
+            let mut diagnosis =
+                |mistake: String, says: String, after: f64, explained: usize, tried: usize| {
+                    let diagnosis = Diagnosis {
+                        mistake,
+                        says,
+                        instrument: hypothesis.blames_instrument(),
+                        before: worst.0,
+                        after,
+                        explained,
+                        tried,
+                    };
+                    if found.iter().all(|(_, d)| d.says != diagnosis.says) {
+                        found.push((hypothesis.is_general(), diagnosis));
+                    }
+                };
+            if case.is_output()
+                && let Some(seen) = hypothesis.observe(&case)
+            {
+                diagnosis(hypothesis.id().to_owned(), seen.says, seen.left, confirm.len(), confirm.len());
+                continue;
+            }
+            for trial in hypothesis.trials(&case) {
+                let mistake = known_faults::id(&trial.says).unwrap_or_else(|| hypothesis.id().to_owned());
+                let first = attempt(auditor, stretch, choice, &trial.change, &sample, Some(FIRST_ROWS))?;
+                if !holds(&first, sample.len(), worst.1) {
+                    continue;
+                }
+                let all = attempt(auditor, stretch, choice, &trial.change, &confirm, None)?;
+                if !holds(&all, confirm.len(), worst.1) {
+                    continue;
+                }
+                let good: Vec<&Judged> = all.iter().filter(|j| j.deviation.is_explained()).collect();
+                let after = good.iter().map(|j| j.deviation.relative).fold(0.0, f64::max);
+                diagnosis(mistake, trial.says, after, good.len(), confirm.len());
+                // Others of the same hypothesis would only say the same in other words.
+                break;
+            }
+        }
+    }
+    if found.iter().any(|(general, _)| !general) {
+        found.retain(|(general, _)| !general);
+    } else {
+        // Of general ones the first, which has the least freedom.
+        found.truncate(1);
+    }
+    Ok(found.into_iter().map(|(_, d)| d).collect())
+}
+
+fn attempt(
+    auditor: &Auditor<'_>,
+    stretch: &Stretch,
+    choice: Choice,
+    change: &Change,
+    positions: &[u32],
+    rows: Option<usize>,
+) -> Result<Vec<Judged>, AuditError> {
+    let bridges = auditor.bridges(stretch, choice, positions, Some(change))?;
+    let how = Evaluation { change: Some(change), probe: None, rows };
+    // A change that cannot be made to this model (a tensor that is missing) is no explanation.
+    Ok(auditor.judge(stretch, choice, positions, how, bridges.as_ref()).unwrap_or_default())
+}
+
+fn holds(judged: &[Judged], of: usize, before: f64) -> bool {
+    let explained =
+        judged.iter().filter(|j| j.deviation.is_explained() && j.deviation.severity * CLEARLY <= before);
+    of > 0 && explained.count() as f64 >= of as f64 * MOST
+}
+
+fn sample(positions: &[u32], n: usize) -> Vec<u32> {
+    let n = n.min(positions.len());
+    let mut picked: Vec<u32> = Vec::new();
+    for i in 0..n {
+        let at = if n == 1 { 0 } else { i * (positions.len() - 1) / (n - 1) };
+        if !picked.contains(&positions[at]) {
+            picked.push(positions[at]);
+        }
+    }
+    picked
+}
