@@ -87,7 +87,7 @@ fn diagnoses(nodes: &[FaultyNode]) -> Vec<(Tone, String)> {
     for f in nodes {
         let at = f.checkpoint;
         let Some((first, others)) = f.diagnoses.split_first() else {
-            out.push((Tone::Caution, format!("{at}: this operation, mistake unknown")));
+            out.push((Tone::Caution, format!("{at}: this operation, mistake unknown: {}", f.pattern)));
             continue;
         };
         let blame = if first.instrument { "the recorder: " } else { "" };

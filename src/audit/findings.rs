@@ -61,6 +61,8 @@ pub struct FaultyNode {
     /// What explains it; several that explain it equally well are all named, none if no mistake that is
     /// known does.
     pub diagnoses: Vec<Diagnosis>,
+    /// Where nothing explains it: how it is off, in words.
+    pub pattern: String,
 }
 
 /// What could be judged and what not.

@@ -17,6 +17,7 @@ use super::stretch::{Reach, Stretch};
 use super::traced::{Table, Traced};
 use crate::engine::cpu::kernel::{Bound, Moment};
 use crate::gguf::{Gguf, WeightType};
+use crate::model::departure::Precision;
 use crate::model::{Graph, Node, NodeId, Op};
 
 /// One row as it should be.
@@ -221,7 +222,8 @@ impl<'a> Machine<'a> {
         for &id in stretch.nodes.iter().rev() {
             let Some(own) = needed.get(&id).cloned() else { continue };
             let node = node_at(id);
-            let redirected = change.is_some_and(|c| c.target == id && c.redirect.is_some());
+            let redirected =
+                node.departure.lag > 0 || change.is_some_and(|c| c.target == id && c.redirect.is_some());
             for (i, input) in node.inputs.iter().enumerate() {
                 let more = needed.entry(*input).or_default();
                 if node.op.history_input() == Some(i) || redirected {
@@ -311,7 +313,11 @@ impl<'a> Machine<'a> {
         });
         let bound = if rebound { Arc::new(Bound::new(self.gguf, node)?) } else { self.bound(id)? };
         let execute = change.and_then(|c| c.execute.clone());
+        let d = &node.departure;
         let here = |input: usize, p: u32| -> Option<Vec<f64>> {
+            if input == 0 && d.lags_at(p as usize) {
+                return Some(widen(tables[0].row(p.saturating_sub(d.lag as u32))?));
+            }
             let at = match change.and_then(|c| c.redirect.as_ref()) {
                 Some(redirect) => match redirect(p) {
                     Some(at) => at,
@@ -321,7 +327,9 @@ impl<'a> Machine<'a> {
             };
             Some(widen(tables[input].row(at)?))
         };
-        if matches!(node.op, Op::MatMul) && execute.is_none() {
+        // What a product over all positions at once cannot do is executed position by position.
+        let plain = d.precision == Precision::Full && !d.repeated && (d.from == 0 || d.views.is_empty());
+        if matches!(node.op, Op::MatMul) && execute.is_none() && plain {
             let mut columns = Vec::new();
             let mut at = Vec::new();
             for &p in positions {
@@ -334,7 +342,7 @@ impl<'a> Machine<'a> {
             }
             let matrix: &dyn Weights = match change.and_then(|c| c.weights.as_deref()) {
                 Some(weights) => weights,
-                None => match bound.matrix() {
+                None => match bound.departed().matrix() {
                     Some(matrix) => matrix,
                     None => return Ok(BTreeMap::new()),
                 },
@@ -356,9 +364,12 @@ impl<'a> Machine<'a> {
             let round = |row: &mut Vec<f64>| rule.operand(node, input, row);
             (input, History::of(&tables[input], round))
         });
-        let shifted = |shift: i32| -> Slots { Arc::new(move |p, slot| in_slot(shift, p, slot)) };
         let shift = node.op.attention().map_or(0, |a| a.cache_shift);
-        let slots = change.and_then(|c| c.slots.clone()).or_else(|| (shift != 0).then(|| shifted(shift)));
+        let slots = change.and_then(|c| c.slots.clone()).or_else(|| {
+            let (from, unwritten) = (d.from, d.unwritten);
+            let slots = move |p, slot| in_slot(shift, from, unwritten, p, slot);
+            (shift != 0 || unwritten.is_some()).then(|| -> Slots { Arc::new(slots) })
+        });
         let result: Vec<Option<(u32, Computed)>> = positions
             .par_iter()
             .map(|&p| {
@@ -406,10 +417,11 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// Which row slot `slot` holds at position `p` when each is stored `shift` slots further (the last one
-/// that was stored there); `None`: it was never written.
-fn in_slot(shift: i32, p: u32, slot: u32) -> Option<u32> {
-    (0..=p).rev().find(|&row| row.saturating_add_signed(shift) == slot)
+/// Which row slot `slot` holds at position `p` when rows from `from` on are stored `shift` slots further
+/// and one may never be stored: the last that was stored there; `None`: none ever was.
+fn in_slot(shift: i32, from: usize, unwritten: Option<usize>, p: u32, slot: u32) -> Option<u32> {
+    let place = |row: u32| if row as usize >= from { row.saturating_add_signed(shift) } else { row };
+    (0..=p).rev().find(|&row| Some(row as usize) != unwritten && place(row) == slot)
 }
 
 fn widen(row: &[f32]) -> Vec<f64> {
@@ -459,7 +471,7 @@ impl History {
 fn scales(node: &Node, bound: &Bound, at: Moment, inputs: &[&[f64]], values: &[f64]) -> Vec<f64> {
     let magnitude = || values.iter().map(|x| x.abs()).collect::<Vec<f64>>();
     let absolute = |row: &[f64]| row.iter().map(|x| x.abs()).collect::<Vec<f64>>();
-    match &node.op {
+    let terms = match &node.op {
         Op::Add => inputs[0].iter().zip(inputs[1]).map(|(a, b)| a.abs() + b.abs()).collect(),
         Op::AddBias => {
             let bias = bound.vector().unwrap_or_default();
@@ -516,11 +528,9 @@ fn scales(node: &Node, bound: &Bound, at: Moment, inputs: &[&[f64]], values: &[f
                 .collect()
         }
         _ => magnitude(),
-    }
-    .into_iter()
-    .zip(values)
-    .map(|(scale, value)| scale.max(value.abs()))
-    .collect()
+    };
+    // A changed node may have fewer terms than values.
+    values.iter().enumerate().map(|(i, v)| terms.get(i).map_or(v.abs(), |t| t.max(v.abs()))).collect()
 }
 
 /// A stream of numbers that depends on nothing but its seed: SplitMix64.

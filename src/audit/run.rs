@@ -7,6 +7,7 @@ use super::arithmetic::{Circumstance, EXACT, Rule, candidates};
 use super::choice::{Choice, Habits, House};
 use super::findings::{Audit, Coverage, FaultyNode, KindFindings};
 use super::floor::{Floor, PROBE_MARGIN, TOO_WIDE, WHOLE_ATTENTION, floor};
+use super::hypotheses::{Diagnosis, Finding};
 use super::judge::{Deviation, Tolerance, judge};
 use super::kind::Kind;
 use super::machine::{Change, Computed, Evaluation, Machine, recording};
@@ -75,6 +76,7 @@ pub fn audit(
         done += task.positions.len();
         progress(done, total);
     }
+    auditor.explain(&mut |_| progress(done, total))?;
     Ok(auditor.finish())
 }
 
@@ -85,6 +87,9 @@ pub(super) struct Auditor<'a> {
     choices: BTreeMap<Kind, Choice>,
     kinds: BTreeMap<Kind, Tally>,
     faulty: Vec<FaultyNode>,
+    findings: Vec<Finding>,
+    /// By directly judged node: positions at which it is explained.
+    clean: BTreeMap<NodeId, BTreeSet<u32>>,
     coverage: Coverage,
 }
 
@@ -108,6 +113,8 @@ impl<'a> Auditor<'a> {
             choices: BTreeMap::new(),
             kinds: BTreeMap::new(),
             faulty: Vec::new(),
+            findings: Vec::new(),
+            clean: BTreeMap::new(),
             coverage: Coverage::default(),
         }
     }
@@ -368,6 +375,7 @@ impl<'a> Auditor<'a> {
         let stretch = &task.stretch;
         let mut faulty: Vec<Judged> = Vec::new();
         let mut judged_cells = 0;
+        let mut clean: BTreeSet<u32> = BTreeSet::new();
         let mut seen: BTreeSet<Kind> = BTreeSet::new();
         for positions in task.positions.chunks(CHUNK) {
             let mut of_kind: BTreeMap<Kind, Vec<u32>> = BTreeMap::new();
@@ -403,6 +411,7 @@ impl<'a> Auditor<'a> {
                         *tally.otherwise.entry(title).or_default() += 1;
                     }
                     if deviation.is_explained() {
+                        clean.insert(position);
                         tally.ties += usize::from(judged.ties > 0);
                         tally.deviations.push(deviation.relative);
                         tally.floor = tally.floor.max(deviation.floor);
@@ -421,7 +430,10 @@ impl<'a> Auditor<'a> {
         }
         let full = self.traced().full(stretch.output());
         self.coverage.partial += task.positions.iter().filter(|p| !full.contains(p)).count();
-        self.note_faulty(stretch, &faulty, judged_cells)?;
+        self.note_faulty(stretch, &faulty, &clean, judged_cells);
+        if !matches!(stretch.reach, Reach::Bridged(_)) {
+            self.clean.insert(stretch.output(), clean);
+        }
         // Inputs of later layers are read again when they are needed.
         let horizon = stretch.output().0.saturating_sub(64);
         self.traced().forget(|id| id.0 >= horizon);
@@ -498,22 +510,20 @@ impl<'a> Auditor<'a> {
         "what it is computed from cannot be had at every earlier position".to_owned()
     }
 
-    fn note_faulty(&mut self, stretch: &Stretch, faulty: &[Judged], judged: usize) -> Result<(), AuditError> {
-        let worst = faulty.iter().max_by(|a, b| a.deviation.severity.total_cmp(&b.deviation.severity));
-        let Some(worst) = worst else { return Ok(()) };
-        let node = self.graph().node(stretch.output());
-        let Some(checkpoint) = node.checkpoint else { return Ok(()) };
-        let choice =
-            self.choices.get(&self.kind(stretch, worst.position)).copied().unwrap_or(Choice::Rule(&EXACT));
+    fn note_faulty(&mut self, stretch: &Stretch, faulty: &[Judged], clean: &BTreeSet<u32>, judged: usize) {
         let mut order: Vec<&Judged> = faulty.iter().collect();
         order.sort_by(|a, b| b.deviation.severity.total_cmp(&a.deviation.severity));
-        let positions: Vec<u32> = order.iter().map(|j| j.position).collect();
-        let before = (worst.deviation.relative, worst.deviation.severity);
-        // The same mistake is often made at the same place of every layer.
-        let twin = |f: &&FaultyNode| f.checkpoint.site() == checkpoint.site();
-        let hint =
-            self.faulty.iter().rev().find(twin).and_then(|f| f.diagnoses.first()).map(|d| d.mistake.clone());
-        let diagnoses = hypotheses::explain(self, stretch, choice, &positions, before, hint.as_deref())?;
+        let Some(worst) = order.first() else { return };
+        let node = self.graph().node(stretch.output());
+        let Some(checkpoint) = node.checkpoint else { return };
+        let (_, choice) = self.as_judged(stretch.output(), worst.position);
+        self.findings.push(Finding {
+            stretch: stretch.clone(),
+            choice,
+            faulty: order.iter().map(|j| j.position).collect(),
+            clean: clean.iter().copied().collect(),
+            worst: (worst.deviation.relative, worst.deviation.severity),
+        });
         self.faulty.push(FaultyNode {
             checkpoint,
             operation: node.op.name(),
@@ -524,9 +534,58 @@ impl<'a> Auditor<'a> {
             judged,
             worst_at: worst.position,
             worst: worst.deviation,
-            diagnoses,
+            diagnoses: Vec::new(),
+            pattern: String::new(),
         });
+    }
+
+    /// Says what kind of mistake each faulty node holds, once it is known which are faulty.
+    fn explain(&mut self, progress: &mut dyn FnMut(usize)) -> Result<(), AuditError> {
+        for (i, finding) in std::mem::take(&mut self.findings).into_iter().enumerate() {
+            let diagnoses = match self.misrecorded_input(&finding) {
+                Some(knock_on) => vec![knock_on],
+                None => hypotheses::explain(self, &finding)?,
+            };
+            let pattern =
+                if diagnoses.is_empty() { hypotheses::describe(self, &finding)? } else { String::new() };
+            (self.faulty[i].diagnoses, self.faulty[i].pattern) = (diagnoses, pattern);
+            progress(i + 1);
+        }
         Ok(())
+    }
+
+    /// Where an input of the node was recorded wrongly, the node cannot be held to it.
+    fn misrecorded_input(&self, finding: &Finding) -> Option<Diagnosis> {
+        let graph = self.graph();
+        let wrong =
+            finding.stretch.sources.iter().filter_map(|&id| graph.node(id).checkpoint).find(|source| {
+                let recorded = self.faulty.iter().find(|f| f.checkpoint == *source);
+                recorded.and_then(|f| f.diagnoses.first()).is_some_and(|d| d.instrument)
+            })?;
+        Some(Diagnosis {
+            mistake: "recorded-input".to_owned(),
+            says: format!("its input {wrong} was recorded wrongly, so that it cannot be judged by it"),
+            instrument: true,
+            before: finding.worst.0,
+            after: finding.worst.0,
+            explained: finding.faulty.len(),
+            tried: finding.faulty.len(),
+        })
+    }
+
+    /// Positions at which a directly judged node is explained, if it is never faulty and ever judged.
+    pub fn clean_positions(&self, id: NodeId) -> Option<Vec<u32>> {
+        let is_faulty = self.findings.iter().any(|f| f.stretch.output() == id)
+            || self.faulty.iter().any(|f| self.graph().node(id).checkpoint == Some(f.checkpoint));
+        let clean = self.clean.get(&id).filter(|clean| !clean.is_empty() && !is_faulty)?;
+        Some(clean.iter().copied().collect())
+    }
+
+    /// The stretch that ends in `id`, and what it is held to at `position`.
+    pub fn as_judged(&self, id: NodeId, position: u32) -> (Stretch, Choice) {
+        let stretch = Stretch::find(self.graph(), self.traced(), id);
+        let choice = self.choices.get(&self.kind(&stretch, position)).copied();
+        (stretch, choice.unwrap_or(Choice::Rule(&EXACT)))
     }
 
     fn finish(self) -> Audit {

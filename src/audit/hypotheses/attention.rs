@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Case, Hypothesis, Trial};
 use crate::audit::machine::{Change, Slots};
 use crate::model::Op;
+use crate::model::departure::Grouping;
 use crate::model::graph::Attention;
 use crate::wording::figure;
 
@@ -36,7 +37,7 @@ fn edited(case: &Case<'_, '_>, edit: impl FnOnce(&mut Attention)) -> Change {
 /// Trials at the softmax, where scale, soft-cap, mask and window act.
 fn softmax(case: &Case<'_, '_>, a: &Attention) -> Vec<Trial> {
     let mut trials = Vec::new();
-    let mut add = |says: String, change: Change| trials.push(Trial { says, change });
+    let mut add = |kin: u8, says: String, change: Change| trials.push(Trial::new(kin, says, change));
     let (head, embd) = (a.head_dim as f32, case.graph().n_embd as f32);
     let scales = [
         (1.0, "scores are not scaled"),
@@ -49,35 +50,22 @@ fn softmax(case: &Case<'_, '_>, a: &Attention) -> Vec<Trial> {
     ];
     for (scale, says) in scales {
         if (scale / a.scale - 1.0).abs() > 1e-4 {
-            add(says.to_owned(), edited(case, |a| a.scale = scale));
+            add(21, says.to_owned(), edited(case, |a| a.scale = scale));
         }
     }
     if a.softcap.is_some() {
-        add("scores are not soft-capped".into(), edited(case, |a| a.softcap = None));
+        add(15, "scores are not soft-capped".into(), edited(case, |a| a.softcap = None));
     }
     if let Some(window) = a.window {
-        add("the sliding window is ignored".into(), edited(case, |a| a.window = None));
+        add(16, "the sliding window is ignored".into(), edited(case, |a| a.window = None));
         for (other, what) in
             [(window + 1, "one position too long"), (window.saturating_sub(1), "one position too short")]
         {
-            add(format!("the sliding window is {what}"), edited(case, |a| a.window = Some(other.max(1))));
+            add(16, format!("the sliding window is {what}"), edited(case, |a| a.window = Some(other.max(1))));
         }
     }
-    let hides = |last: usize, what: &str| {
-        let a = a.clone();
-        let execute =
-            move |_: &_, at: crate::engine::cpu::kernel::Moment, inputs: &[&[f64]], out: &mut Vec<f64>| {
-                let visible = at.position + 1;
-                out.resize(inputs[0].len(), 0.0);
-                let seen = visible.saturating_sub(last).max(1);
-                for (scores, out) in inputs[0].chunks(visible).zip(out.chunks_mut(visible)) {
-                    out.fill(0.0);
-                    crate::engine::cpu::ops::softmax_of_head(&scores[..seen], &a, &mut out[..seen]);
-                }
-            };
-        Trial { says: what.to_owned(), change: case.executed(Arc::new(execute)) }
-    };
-    trials.push(hides(1, "the mask hides the newest position from itself"));
+    let hidden = case.with(|node| node.departure.hidden = 1);
+    trials.push(Trial::new(20, "the mask hides the newest position from itself".into(), hidden));
     if case.is_direct() {
         trials.extend(temperature(case, a));
         trials.extend(future(case));
@@ -107,9 +95,12 @@ fn temperature(case: &Case<'_, '_>, a: &Attention) -> Option<Trial> {
         }
     }
     let scale = both / own;
-    (scale.is_finite() && scale > 0.0).then(|| Trial {
-        says: format!("scores are scaled by {} instead of {}", figure(scale), figure(a.scale.into())),
-        change: edited(case, |a| a.scale = scale as f32),
+    (scale.is_finite() && scale > 0.0).then(|| {
+        Trial::new(
+            21,
+            format!("scores are scaled by {} instead of {}", figure(scale), figure(a.scale.into())),
+            edited(case, |a| a.scale = scale as f32),
+        )
     })
 }
 
@@ -137,7 +128,7 @@ fn future(case: &Case<'_, '_>) -> Option<Trial> {
         }
     }));
     let says = "the causal mask is missing: part of the probability goes to later positions".to_owned();
-    Some(Trial { says, change })
+    Some(Trial::new(20, says, change))
 }
 
 /// Trials at scores and mix, which read the cache.
@@ -145,7 +136,7 @@ fn cached(case: &Case<'_, '_>, a: &Attention) -> Vec<Trial> {
     let mut trials = Vec::new();
     let mut slots = |says: &str, slots: Slots| {
         let change = Change { slots: Some(slots), ..case.with(|_| {}) };
-        trials.push(Trial { says: says.to_owned(), change });
+        trials.push(Trial::new(9, says.to_owned(), change));
     };
     slots(
         "the newest key or value is not yet in the cache: its slot is empty",
@@ -166,37 +157,9 @@ fn cached(case: &Case<'_, '_>, a: &Attention) -> Vec<Trial> {
     );
     slots("only the first position is ever in the cache", Arc::new(|_, _| Some(0)));
     if a.n_head_kv > 1 && a.n_head > a.n_head_kv {
-        trials.push(tiled(case, a));
+        let tiled = case.with(|node| node.departure.grouping = Grouping::Tile);
+        let says = "query heads are mapped to key heads by tiling (h mod n) instead of repeating";
+        trials.push(Trial::new(11, says.into(), tiled));
     }
     trials
-}
-
-/// Query head h meets key head h mod n instead of h / (heads per key head).
-fn tiled(case: &Case<'_, '_>, a: &Attention) -> Trial {
-    let a = a.clone();
-    let is_scores = matches!(case.node.op, Op::Scores(_));
-    let execute =
-        move |_: &_, at: crate::engine::cpu::kernel::Moment, inputs: &[&[f64]], out: &mut Vec<f64>| {
-            let visible = at.position + 1;
-            out.clear();
-            for head in 0..a.n_head {
-                let other = head % a.n_head_kv;
-                if is_scores {
-                    let q = &inputs[0][head * a.head_dim..][..a.head_dim];
-                    for p in 0..visible {
-                        let k = &inputs[1][(p * a.n_head_kv + other) * a.head_dim..][..a.head_dim];
-                        out.push(q.iter().zip(k).map(|(q, k)| q * k).sum());
-                    }
-                } else {
-                    for c in 0..a.head_dim_v {
-                        let v = |p: usize| inputs[1][(p * a.n_head_kv + other) * a.head_dim_v + c];
-                        out.push((0..visible).map(|p| inputs[0][head * visible + p] * v(p)).sum());
-                    }
-                }
-            }
-        };
-    Trial {
-        says: "query heads are mapped to key heads by tiling (h mod n) instead of repeating".into(),
-        change: case.executed(Arc::new(execute)),
-    }
 }

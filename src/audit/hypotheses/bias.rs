@@ -33,7 +33,7 @@ impl Hypothesis for Bias {
                         *out += more * b;
                     }
                 }));
-                Trial { says: format!("the bias {} {what}", crate::text::safe(&name)), change }
+                Trial::new(4, format!("the bias {} {what}", crate::text::safe(&name)), change)
             })
             .collect()
     }

@@ -83,6 +83,17 @@ impl<'c, 'a> Case<'c, 'a> {
         self.is_output() && self.stretch.reach == Reach::Direct
     }
 
+    /// Whether what was recorded here is what the engine went on with: an operation that reads it is
+    /// explained by it.
+    pub fn is_used(&self) -> bool {
+        let graph = self.graph();
+        (0..graph.nodes.len()).map(|i| NodeId(i as u32)).any(|id| {
+            let reads = graph.node(id).inputs.contains(&self.target);
+            let clean = || self.auditor.clean_positions(id).unwrap_or_default();
+            reads && self.positions.iter().any(|p| clean().contains(p))
+        })
+    }
+
     /// Recorded and right row at each position that is looked at; none for a node inside a stretch.
     pub fn rows(&self) -> impl Iterator<Item = (u32, &[f32], &[f64])> {
         self.positions.iter().filter_map(|p| {

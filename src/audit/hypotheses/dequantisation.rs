@@ -7,7 +7,7 @@ use crate::audit::arithmetic::minima;
 use crate::audit::machine::Change;
 use crate::audit::product::Weights;
 use crate::engine::cpu::weights::Matrix;
-use crate::model::Op;
+use crate::model::{Op, View, misread};
 
 /// See the module.
 pub struct Dequantisation;
@@ -30,7 +30,8 @@ impl Weights for Altered {
     fn row(&self, row: usize, out: &mut [f32]) {
         let kind = self.matrix.info().weight_type;
         let (Some(layout), Some(widen)) = (minima::layout(kind), kind.format().dequantize) else { return };
-        let mut bytes = self.matrix.row_bytes(row).to_vec();
+        let Some(bytes) = self.matrix.row_bytes(row) else { return };
+        let mut bytes = bytes.to_vec();
         for block in bytes.chunks_mut(layout.block) {
             (self.alter)(&layout, block);
         }
@@ -51,7 +52,8 @@ impl Weights for WithoutMinimum {
     fn row(&self, row: usize, out: &mut [f32]) {
         Weights::row(&self.0, row, out);
         let mut least = vec![0.0; out.len()];
-        if minima::minima(self.0.info().weight_type, self.0.row_bytes(row), &mut least) {
+        let Some(bytes) = self.0.row_bytes(row) else { return };
+        if minima::minima(self.0.info().weight_type, bytes, &mut least) {
             out.iter_mut().zip(least).for_each(|(w, m)| *w -= m);
         }
     }
@@ -87,8 +89,13 @@ impl Hypothesis for Dequantisation {
         let Ok(bound) = case.machine().bound(case.target) else { return Vec::new() };
         let Some(matrix) = bound.matrix() else { return Vec::new() };
         let kind = matrix.info().weight_type;
+        let mut trials = Vec::new();
+        if let Some(what) = misread::mistake(kind) {
+            let change = case.with(|node| node.departure.views.push(View::Misread(kind)));
+            trials.push(Trial::new(13, format!("{kind} is unpacked wrongly: {what}"), change));
+        }
         if !minima::has(kind) {
-            return Vec::new();
+            return trials;
         }
         let altered =
             |alter: Alter| -> Arc<dyn Weights> { Arc::new(Altered { matrix: matrix.clone(), alter }) };
@@ -98,12 +105,10 @@ impl Hypothesis for Dequantisation {
             ("with scale and minimum exchanged", altered(swap_factors)),
             ("with the minimum added instead of subtracted", altered(add_minimum)),
         ];
-        variants
-            .into_iter()
-            .map(|(how, weights)| Trial {
-                says: format!("{kind} is widened {how}"),
-                change: Change { weights: Some(weights), ..case.with(|_| {}) },
-            })
-            .collect()
+        for (how, weights) in variants {
+            let change = Change { weights: Some(weights), ..case.with(|_| {}) };
+            trials.push(Trial::new(13, format!("{kind} is widened {how}"), change));
+        }
+        trials
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Case, Hypothesis, Trial};
 use crate::audit::machine::Change;
 use crate::audit::product::Weights as _;
-use crate::model::Op;
+use crate::model::view::RowOrder;
+use crate::model::{Op, View};
 
 /// See the module.
 pub struct Embedding;
@@ -35,40 +36,19 @@ impl Hypothesis for Embedding {
             .collect();
         let what = if is_token { "token" } else { "position" };
         let mut trials = Vec::new();
-        let mut add = |says: String, change: Change| trials.push(Trial { says, change });
+        let mut add = |says: String, change: Change| trials.push(Trial::new(23, says, change));
         let index = move |at: crate::engine::cpu::kernel::Moment| {
             if is_token { at.token as usize } else { at.position }
         };
-        for by in [1_isize, -1] {
-            let matrix = matrix.clone();
-            let execute = move |_: &_, at, _: &[&[f64]], out: &mut Vec<f64>| {
-                let row = index(at).saturating_add_signed(by).min(rows - 1);
-                let mut values = vec![0.0; width];
-                matrix.row(row, &mut values);
-                out.clear();
-                out.extend(values.iter().map(|&x| f64::from(x)));
-            };
+        for by in [1, -1] {
             let side = if by > 0 { "after" } else { "before" };
-            add(format!("the row {side} the {what}'s own is taken"), case.executed(Arc::new(execute)));
+            let view = View::Rows(RowOrder::Shifted(by));
+            let change = case.with(|node| node.departure.views.push(view));
+            add(format!("the row {side} the {what}'s own is taken"), change);
         }
         if rows * width <= LARGEST {
-            let matrix = matrix.clone();
-            let execute = move |_: &_, at, _: &[&[f64]], out: &mut Vec<f64>| {
-                // Value c of row t of the transposed matrix.
-                let t = index(at);
-                let mut values = vec![0.0; width];
-                let mut held = usize::MAX;
-                out.clear();
-                for c in 0..width {
-                    let flat = c * rows + t;
-                    if flat / width != held {
-                        held = flat / width;
-                        matrix.row(held, &mut values);
-                    }
-                    out.push(values[flat % width].into());
-                }
-            };
-            add("the embedding matrix is read transposed".into(), case.executed(Arc::new(execute)));
+            let change = case.with(|node| node.departure.views.push(View::Transposed));
+            add("the embedding matrix is read transposed".into(), change);
         }
         // Which rows are they?
         let mut found = Vec::new();

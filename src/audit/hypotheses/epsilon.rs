@@ -43,13 +43,16 @@ impl Hypothesis for Epsilon {
         [round, found.max(0.0), 0.0, 1e-5, 1e-6, 1e-8, 1e-12]
             .into_iter()
             .filter(|e| e.is_finite() && (*e - eps).abs() > eps * 1e-3)
-            .map(|new| Trial {
-                says: format!("the norm adds an epsilon of {new:.0e} where the model says {eps:.0e}"),
-                change: case.with(|node| {
-                    if let Op::RmsNorm { eps, .. } | Op::LayerNorm { eps } = &mut node.op {
-                        *eps = new as f32;
-                    }
-                }),
+            .map(|new| {
+                Trial::new(
+                    5,
+                    format!("the norm adds an epsilon of {new:.0e} where the model says {eps:.0e}"),
+                    case.with(|node| {
+                        if let Op::RmsNorm { eps, .. } | Op::LayerNorm { eps } = &mut node.op {
+                            *eps = new as f32;
+                        }
+                    }),
+                )
             })
             .collect()
     }

@@ -65,6 +65,6 @@ impl Hypothesis for Factor {
                 *out *= factor;
             }
         }));
-        vec![Trial { says: format!("everything is multiplied by {}", name(case, factor)), change }]
+        vec![Trial::new(0, format!("everything is multiplied by {}", name(case, factor)), change)]
     }
 }

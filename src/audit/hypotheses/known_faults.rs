@@ -2,8 +2,11 @@
 //! breaks one.
 
 use super::{Case, Hypothesis, Trial};
+use crate::audit::AuditError;
 use crate::audit::machine::Change;
+use crate::audit::run::Auditor;
 use crate::fault::FAULTS;
+use crate::model::{Checkpoint, NodeId};
 
 /// See the module.
 pub struct KnownFaults;
@@ -13,17 +16,45 @@ impl Hypothesis for KnownFaults {
         "known-fault"
     }
     fn trials(&self, case: &Case<'_, '_>) -> Vec<Trial> {
-        let made = |fault: &&&'static dyn crate::fault::Fault| {
+        let mut trials = Vec::new();
+        for fault in FAULTS {
             let mut node = case.node.clone();
-            fault
-                .apply(&mut node)
-                .then(|| Trial { says: fault.title().to_owned(), change: Change::to(case.target, node) })
-        };
-        FAULTS.iter().filter_map(|fault| made(&fault)).collect()
+            if fault.apply(&mut node, case.graph()) && node != *case.node {
+                trials.push(Trial {
+                    mistake: Some(fault.id()),
+                    kin: fault.catalogue(),
+                    says: fault.title().to_owned(),
+                    change: Change::to(case.target, node),
+                });
+            }
+        }
+        trials
     }
 }
 
-/// The id of the fault with this title.
-pub fn id(title: &str) -> Option<String> {
-    FAULTS.iter().find(|f| f.title() == title).map(|f| f.id().to_owned())
+/// Whether the fault called `mistake` would also have changed another recorded operation of the same
+/// layer that is clean, and visibly so: then it is not all that was done, or something else was.
+pub fn is_contradicted(auditor: &Auditor<'_>, target: NodeId, mistake: &str) -> Result<bool, AuditError> {
+    let Some(fault) = FAULTS.iter().find(|f| f.id() == mistake) else { return Ok(false) };
+    let graph = auditor.machine.graph();
+    let layer = |id: NodeId| graph.node(id).checkpoint.and_then(Checkpoint::layer_index);
+    for index in 0..graph.nodes.len() {
+        let id = NodeId(index as u32);
+        if id == target || layer(id) != layer(target) {
+            continue;
+        }
+        let Some(clean) = auditor.clean_positions(id) else { continue };
+        let mut node = graph.node(id).clone();
+        if !fault.apply(&mut node, graph) || node == *graph.node(id) {
+            continue;
+        }
+        let (stretch, choice) = auditor.as_judged(id, clean[0]);
+        let change = Change::to(id, node);
+        let tried =
+            super::attempt(auditor, &stretch, choice, &change, &super::sample(&clean, super::SAMPLE), None)?;
+        if tried.iter().any(|j| !j.deviation.is_explained()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -14,12 +14,14 @@ mod dequantisation;
 mod embedding;
 mod epsilon;
 mod factor;
+mod garbage;
 mod known_faults;
 mod layout;
 mod norm_weight;
 mod offset;
 mod other_input;
 mod other_tensor;
+mod pattern;
 mod permuted;
 mod precision;
 mod residual;
@@ -35,13 +37,26 @@ use super::machine::{Change, Evaluation};
 use super::run::{Auditor, Judged};
 use super::stretch::Stretch;
 pub use case::Case;
+pub(super) use pattern::describe;
 
 /// A changed computation, and what it means if it explains what was recorded.
 pub struct Trial {
+    /// Id of the mistake, where it is not the hypothesis's own.
+    pub mistake: Option<&'static str>,
+    /// Number in the catalogue of mistakes ([`crate::fault::Fault::catalogue`]); 0: none. Of trials with the same
+    /// number, which say the same in other words, one is kept.
+    pub kin: u8,
     /// What the engine did, as a clause: `RoPE pairs halves instead of neighbours`.
     pub says: String,
     /// The change.
     pub change: Change,
+}
+
+impl Trial {
+    /// A trial of the hypothesis's own mistake.
+    pub fn new(kin: u8, says: String, change: Change) -> Self {
+        Self { mistake: None, kin, says, change }
+    }
 }
 
 /// Something seen in the recorded values themselves.
@@ -76,7 +91,9 @@ pub trait Hypothesis: Sync {
 
 /// Every hypothesis, specific ones before general ones and simple ones before others.
 pub static HYPOTHESES: &[&dyn Hypothesis] = &[
+    &garbage::Garbage,
     &stale::Stale,
+    &known_faults::KnownFaults,
     &bias::Bias,
     &epsilon::Epsilon,
     &norm_weight::NormWeight,
@@ -85,7 +102,6 @@ pub static HYPOTHESES: &[&dyn Hypothesis] = &[
     &activation::Activation,
     &residual::Residual,
     &embedding::Embedding,
-    &known_faults::KnownFaults,
     &other_input::OtherInput,
     &other_tensor::OtherTensor,
     &layout::Layout,
@@ -127,58 +143,75 @@ const MOST: f64 = 0.9;
 /// A trial must lie this much nearer than the right computation does.
 const CLEARLY: f64 = 4.0;
 
-/// What explains that `stretch` is faulty at `positions` (worst first).
-pub(super) fn explain(
-    auditor: &Auditor<'_>,
-    stretch: &Stretch,
-    choice: Choice,
-    positions: &[u32],
-    worst: (f64, f64),
-    hint: Option<&str>,
-) -> Result<Vec<Diagnosis>, AuditError> {
-    let sample: Vec<u32> = sample(positions, SAMPLE);
-    let confirm: Vec<u32> = sample
-        .iter()
-        .copied()
-        .chain(self::sample(positions, CONFIRM))
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    let mut found: Vec<(bool, Diagnosis)> = Vec::new();
-    let mut order: Vec<&dyn Hypothesis> = HYPOTHESES.to_vec();
-    // What was found in another layer is likely to be it here.
-    order.sort_by_key(|h| hint.is_none_or(|hint| h.id() != hint));
+/// What was found faulty, to be explained.
+pub(super) struct Finding {
+    /// The stretch that ends in it.
+    pub stretch: Stretch,
+    /// The arithmetic that it is held to.
+    pub choice: Choice,
+    /// Faulty positions, worst first.
+    pub faulty: Vec<u32>,
+    /// Positions at which it is explained.
+    pub clean: Vec<u32>,
+    /// Largest relative deviation and largest severity.
+    pub worst: (f64, f64),
+}
+
+/// A diagnosis with what ranks it.
+struct Found {
+    general: bool,
+    kin: u8,
+    /// Whether the same mistake would show in a neighbour that is clean.
+    contradicted: bool,
+    diagnosis: Diagnosis,
+}
+
+/// What explains a faulty node.
+pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Diagnosis>, AuditError> {
+    let (stretch, choice, worst) = (&finding.stretch, finding.choice, finding.worst);
+    let sample = sample(&finding.faulty, SAMPLE);
+    let clean = self::sample(&finding.clean, SAMPLE);
+    let confirm: BTreeSet<u32> =
+        sample.iter().copied().chain(self::sample(&finding.faulty, CONFIRM)).collect();
+    let confirm: Vec<u32> = confirm.into_iter().collect();
+    let mut found: Vec<Found> = Vec::new();
     for target in stretch.nodes.iter().rev() {
         let case = Case::new(auditor, stretch, choice, *target, sample.clone())?;
-        for hypothesis in &order {
-            if hypothesis.is_general() && found.iter().any(|(general, _)| !general) {
+        for hypothesis in HYPOTHESES {
+            if hypothesis.is_general() && found.iter().any(|f| !f.general) {
                 continue;
             }
-            let mut diagnosis =
-                |mistake: String, says: String, after: f64, explained: usize, tried: usize| {
-                    let diagnosis = Diagnosis {
-                        mistake,
-                        says,
-                        instrument: hypothesis.blames_instrument(),
-                        before: worst.0,
-                        after,
-                        explained,
-                        tried,
-                    };
-                    if found.iter().all(|(_, d)| d.says != diagnosis.says) {
-                        found.push((hypothesis.is_general(), diagnosis));
-                    }
-                };
+            let diagnosis = |mistake: &str, says: String, after, explained| Diagnosis {
+                mistake: mistake.to_owned(),
+                says,
+                instrument: hypothesis.blames_instrument(),
+                before: worst.0,
+                after,
+                explained,
+                tried: confirm.len(),
+            };
+            let general = hypothesis.is_general();
             if case.is_output()
                 && let Some(seen) = hypothesis.observe(&case)
             {
-                diagnosis(hypothesis.id().to_owned(), seen.says, seen.left, confirm.len(), confirm.len());
+                let diagnosis = diagnosis(hypothesis.id(), seen.says, seen.left, confirm.len());
+                found.push(Found { general, kin: 0, contradicted: false, diagnosis });
                 continue;
             }
             for trial in hypothesis.trials(&case) {
-                let mistake = known_faults::id(&trial.says).unwrap_or_else(|| hypothesis.id().to_owned());
+                let twin = found
+                    .iter()
+                    .position(|f| f.diagnosis.says == trial.says || (trial.kin != 0 && f.kin == trial.kin));
+                if twin.is_some_and(|at| !found[at].contradicted) {
+                    continue;
+                }
                 let first = attempt(auditor, stretch, choice, &trial.change, &sample, Some(FIRST_ROWS))?;
                 if !holds(&first, sample.len(), worst.1) {
+                    continue;
+                }
+                // Where the engine was right, the mistake must make no difference.
+                let spared = attempt(auditor, stretch, choice, &trial.change, &clean, None)?;
+                if !spared.iter().all(|j| j.deviation.is_explained()) {
                     continue;
                 }
                 let all = attempt(auditor, stretch, choice, &trial.change, &confirm, None)?;
@@ -187,19 +220,25 @@ pub(super) fn explain(
                 }
                 let good: Vec<&Judged> = all.iter().filter(|j| j.deviation.is_explained()).collect();
                 let after = good.iter().map(|j| j.deviation.relative).fold(0.0, f64::max);
-                diagnosis(mistake, trial.says, after, good.len(), confirm.len());
-                // Others of the same hypothesis would only say the same in other words.
-                break;
+                let mistake = trial.mistake.unwrap_or_else(|| hypothesis.id());
+                let contradicted = known_faults::is_contradicted(auditor, *target, mistake)?;
+                let diagnosis = diagnosis(mistake, trial.says, after, good.len());
+                let new = Found { general, kin: trial.kin, contradicted, diagnosis };
+                match twin {
+                    Some(at) if !contradicted => found[at] = new,
+                    Some(_) => {}
+                    None => found.push(new),
+                }
             }
         }
     }
-    if found.iter().any(|(general, _)| !general) {
-        found.retain(|(general, _)| !general);
+    if found.iter().any(|f| !f.general) {
+        found.retain(|f| !f.general);
     } else {
         // Of general ones the first, which has the least freedom.
         found.truncate(1);
     }
-    Ok(found.into_iter().map(|(_, d)| d).collect())
+    Ok(found.into_iter().map(|f| f.diagnosis).collect())
 }
 
 fn attempt(
@@ -210,6 +249,9 @@ fn attempt(
     positions: &[u32],
     rows: Option<usize>,
 ) -> Result<Vec<Judged>, AuditError> {
+    if positions.is_empty() {
+        return Ok(Vec::new());
+    }
     let bridges = auditor.bridges(stretch, choice, positions, Some(change))?;
     let how = Evaluation { change: Some(change), probe: None, rows };
     // A change that cannot be made to this model (a tensor that is missing) is no explanation.

@@ -40,7 +40,7 @@ impl Hypothesis for NormWeight {
                     _ => {}
                 }
             };
-            trials.push(Trial { says: says.to_owned(), change: case.executed(Arc::new(execute)) });
+            trials.push(Trial::new(6, says.to_owned(), case.executed(Arc::new(execute))));
         };
         let some_bias = (!bias.is_empty()).then(|| bias.clone());
         if !weight.is_empty() {

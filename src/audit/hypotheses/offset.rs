@@ -30,6 +30,6 @@ impl Hypothesis for Offset {
                 *out += b;
             }
         }));
-        vec![Trial { says: "the same vector is added at every position".into(), change }]
+        vec![Trial::new(0, "the same vector is added at every position".into(), change)]
     }
 }

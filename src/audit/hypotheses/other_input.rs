@@ -31,10 +31,11 @@ impl Hypothesis for OtherInput {
                         if back == 1 { "" } else { "s" }
                     );
                     if slot == 0 {
-                        trials.push(Trial {
+                        trials.push(Trial::new(
+                            0,
                             says,
-                            change: Change { redirect: Some(redirect), ..case.with(|_| {}) },
-                        });
+                            Change { redirect: Some(redirect), ..case.with(|_| {}) },
+                        ));
                     }
                 }
             }
@@ -52,11 +53,19 @@ impl Hypothesis for OtherInput {
                     && other.op.grows() == graph.node(own).op.grows()
                     && case.positions.iter().all(|p| case.traced().full(id).contains(p));
                 if fits {
-                    trials.push(Trial {
-                        says: format!("it reads {} in place of {}", name(id), name(own)),
-                        change: case.with(|node| node.inputs[slot] = id),
-                    });
+                    trials.push(Trial::new(
+                        0,
+                        format!("it reads {} in place of {}", name(id), name(own)),
+                        case.with(|node| node.inputs[slot] = id),
+                    ));
                 }
+            }
+        }
+        // Nothing reads the logits, so that nothing tells a wrong state from a wrong index.
+        if case.node.checkpoint == Some(Checkpoint::LOGITS) {
+            for trial in trials.iter_mut().filter(|t| t.change.redirect.is_some()) {
+                trial.mistake = Some("logits-of-another");
+                trial.says = "these are the logits of an earlier position (a wrong index into the batch, or a stale state)".into();
             }
         }
         trials

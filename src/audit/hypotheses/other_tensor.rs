@@ -21,9 +21,12 @@ impl Hypothesis for OtherTensor {
         });
         others
             .take(MOST)
-            .map(|other| Trial {
-                says: format!("it uses {} in place of {}", safe(&other.name), safe(own)),
-                change: case.with(|node| node.weight = Some(other.name.clone())),
+            .map(|other| {
+                Trial::new(
+                    0,
+                    format!("it uses {} in place of {}", safe(&other.name), safe(own)),
+                    case.with(|node| node.weight = Some(other.name.clone())),
+                )
             })
             .collect()
     }

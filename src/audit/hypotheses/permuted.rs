@@ -35,7 +35,7 @@ impl Hypothesis for Permuted {
                 *out = right[from];
             }
         };
-        vec![Trial { says, change: Change { post: Some(Arc::new(post)), ..case.with(|_| {}) } }]
+        vec![Trial::new(0, says, Change { post: Some(Arc::new(post)), ..case.with(|_| {}) })]
     }
 }
 

@@ -22,10 +22,7 @@ impl Hypothesis for Precision {
                     *x = round(*x);
                 }
             };
-            Trial {
-                says: says.to_owned(),
-                change: Change { post: Some(Arc::new(post)), ..case.with(|_| {}) },
-            }
+            Trial::new(0, says.to_owned(), Change { post: Some(Arc::new(post)), ..case.with(|_| {}) })
         };
         let over = |x: f64| if x.abs() > F16_MAX { f64::INFINITY.copysign(x) } else { x };
         vec![

@@ -35,7 +35,7 @@ impl Hypothesis for Residual {
                     out.clear();
                     out.extend(inputs[0].iter().zip(inputs[1]).map(|(a, b)| x * a + y * b));
                 };
-                Trial { says, change: case.executed(Arc::new(execute)) }
+                Trial::new(26, says, case.executed(Arc::new(execute)))
             })
             .collect()
     }

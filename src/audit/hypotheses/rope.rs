@@ -63,43 +63,44 @@ impl Hypothesis for RopeRules {
                 }
             })
         };
-        let mut add =
-            |says: String, edit: &dyn Fn(&mut Rope)| trials.push(Trial { says, change: change(edit) });
+        let mut add = |kin: u8, says: String, edit: &dyn Fn(&mut Rope)| {
+            trials.push(Trial::new(kin, says, change(edit)));
+        };
         let other = match rope.pairing {
             Pairing::Norm => (Pairing::Neox, "halves (NEOX)", "neighbours (NORM)"),
             Pairing::Neox => (Pairing::Norm, "neighbours (NORM)", "halves (NEOX)"),
         };
-        add(format!("RoPE pairs {} where the model pairs {}", other.1, other.2), &|r| r.pairing = other.0);
+        add(1, format!("RoPE pairs {} where the model pairs {}", other.1, other.2), &|r| r.pairing = other.0);
         if rope.factors.is_some() {
-            add("RoPE ignores the model's frequency factors".into(), &|r| r.factors = None);
+            add(2, "RoPE ignores the model's frequency factors".into(), &|r| r.factors = None);
         }
         for name in ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"] {
             let fits = case.gguf().tensor(name).is_some_and(|t| t.elements() as usize == rope.n_rot / 2);
             if fits && rope.factors.as_deref() != Some(name) {
-                add(format!("RoPE divides its frequencies by {name}"), &|r| r.factors = Some(name.into()));
+                add(2, format!("RoPE divides its frequencies by {name}"), &|r| r.factors = Some(name.into()));
             }
         }
         for base in [10_000.0_f32, 500_000.0, 1_000_000.0, 100_000.0, 1000.0] {
             if base != rope.freq_base {
                 let says = format!("RoPE's base is {base} where the model says {}", rope.freq_base);
-                add(says, &|r| r.freq_base = base);
+                add(3, says, &|r| r.freq_base = base);
             }
         }
         for n_rot in [rope.head_dim, rope.head_dim / 2, rope.head_dim / 4] {
             if n_rot != rope.n_rot && n_rot >= 2 && n_rot % 2 == 0 && rope.factors.is_none() {
                 let says =
                     format!("RoPE turns {n_rot} values of each head where the model says {}", rope.n_rot);
-                add(says, &|r| r.n_rot = n_rot);
+                add(3, says, &|r| r.n_rot = n_rot);
             }
         }
         for shift in [-1, 1, -2, 2] {
             let says = format!("RoPE's positions are {} {}", shift_size(shift), side(shift));
-            add(says, &|r| r.position_shift = shift);
+            add(9, says, &|r| r.position_shift = shift);
         }
-        add("RoPE turns the other way".into(), &|r| r.freq_scale = -r.freq_scale);
-        add("RoPE turns twice as far".into(), &|r| r.freq_scale *= 2.0);
+        add(0, "RoPE turns the other way".into(), &|r| r.freq_scale = -r.freq_scale);
+        add(9, "RoPE turns twice as far".into(), &|r| r.freq_scale *= 2.0);
         if rope.attn_factor != 1.0 {
-            add("RoPE leaves out its factor on length".into(), &|r| r.attn_factor = 1.0);
+            add(0, "RoPE leaves out its factor on length".into(), &|r| r.attn_factor = 1.0);
         }
         if case.is_direct() {
             measured(case, rope, &mut add);
@@ -108,7 +109,7 @@ impl Hypothesis for RopeRules {
             out.clear();
             out.extend_from_slice(inputs[0]);
         };
-        trials.push(Trial { says: "RoPE is not applied".into(), change: case.executed(Arc::new(plain)) });
+        trials.push(Trial::new(0, "RoPE is not applied".into(), case.executed(Arc::new(plain))));
         trials
     }
 }
@@ -123,7 +124,7 @@ fn side(shift: i32) -> &'static str {
 }
 
 /// Adds a trial: what was done, as a change of the rules.
-type Add<'t> = dyn FnMut(String, &dyn Fn(&mut Rope)) + 't;
+type Add<'t> = dyn FnMut(u8, String, &dyn Fn(&mut Rope)) + 't;
 
 /// What the measured angles say.
 fn measured(case: &Case<'_, '_>, rope: &Rope, add: &mut Add<'_>) {
@@ -142,7 +143,7 @@ fn measured(case: &Case<'_, '_>, rope: &Rope, add: &mut Add<'_>) {
             .all(|(a, f)| wrapped(a - (f64::from(position) + shift) * f).abs() < 1e-2);
         if fits && shift != 0.0 && shift.abs() < 1e6 {
             let shift = shift as i32;
-            add(format!("RoPE's positions are {} {}", shift_size(shift), side(shift)), &|r| {
+            add(9, format!("RoPE's positions are {} {}", shift_size(shift), side(shift)), &|r| {
                 r.position_shift = shift;
             });
         }
@@ -180,13 +181,13 @@ fn measured(case: &Case<'_, '_>, rope: &Rope, add: &mut Add<'_>) {
                 figure(base.into()),
                 figure(rope.freq_base.into())
             );
-            add(says, &|r| r.freq_base = base);
+            add(3, says, &|r| r.freq_base = base);
         }
     }
     if let Some(ratio) = median(ratios).filter(|r| r.is_finite() && (r - 1.0).abs() > 1e-4) {
         for ratio in [(1.0 / (1.0 / ratio).round()), ratio] {
             let says = format!("RoPE's angles are {} times the right ones", figure(ratio));
-            add(says, &|r| r.freq_scale = (f64::from(r.freq_scale) * ratio) as f32);
+            add(0, says, &|r| r.freq_scale = (f64::from(r.freq_scale) * ratio) as f32);
         }
     }
 }
