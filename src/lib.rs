@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod audit;
 pub mod cli;
 pub mod compare;
+pub mod diagnose;
 pub mod engine;
 pub mod export;
 pub mod fault;

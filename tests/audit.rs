@@ -56,3 +56,129 @@ fn recorded_llama_cpp_is_clean_and_its_arithmetic_is_named() {
         assert!(found.kinds.iter().all(|k| k.worst < 1e-6), "{model}: {:?}", found.kinds);
     }
 }
+
+/// Records a run of our engine over a demo model.
+fn recorded(model: &str, folder: &Path, arguments: &[&str]) -> PathBuf {
+    let trace = folder.join("run.jsonl");
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_paritty"))
+        .arg("trace")
+        .arg(asset("models", &format!("{model}.gguf")))
+        .args([
+            "--engine",
+            "cpu",
+            "--prompt",
+            "What light through yonder window breaks",
+            "--ignore-eos",
+            "-n",
+            "4",
+        ])
+        .args(arguments)
+        .arg("-o")
+        .arg(&trace)
+        .output()
+        .expect("paritty runs");
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    trace
+}
+
+/// The first diagnosis of each faulty node.
+fn mistakes(found: &Audit) -> Vec<(String, String)> {
+    let first =
+        |f: &paritty::audit::FaultyNode| f.diagnoses.first().map_or("unknown", |d| &*d.mistake).to_owned();
+    found.faulty.iter().map(|f| (f.checkpoint.to_string(), first(f))).collect()
+}
+
+#[test]
+fn every_kind_of_mistake_is_found_where_it_was_made_and_called_by_its_name() {
+    let llama = "shakespeare-llama3-q4_k_m";
+    let cases: [(&str, &str, &[&str]); 20] = [
+        (llama, "rope-pairing", &["Qcur_rope-1", "Kcur_rope-1"]),
+        (llama, "rope-base", &["Qcur_rope-1", "Kcur_rope-1"]),
+        (llama, "rope-factors", &["Qcur_rope-1", "Kcur_rope-1"]),
+        (llama, "query-position", &["Qcur_rope-1"]),
+        (llama, "norm-epsilon", &["attn_norm-1", "ffn_norm-1"]),
+        (llama, "norm-weight-bf16", &["attn_norm-1", "ffn_norm-1"]),
+        (llama, "norm-offset", &["attn_norm-1", "ffn_norm-1"]),
+        (llama, "kv-off-by-one", &["kq-1", "kqv_out-1"]),
+        (llama, "kv-decode", &["kq-1", "kqv_out-1"]),
+        (llama, "gqa-tile", &["kq-1", "kqv_out-1"]),
+        (llama, "attention-scale", &["kq_soft_max-1"]),
+        (llama, "scale-twice", &["kq_soft_max-1"]),
+        (llama, "mask-shifted", &["kq_soft_max-1"]),
+        (llama, "transposed", &["attn_out-1"]),
+        (llama, "other-tensor", &["ffn_gate-1"]),
+        (llama, "residual-missing", &["l_out-1"]),
+        (llama, "ffn-activation", &["ffn_swiglu-1"]),
+        (llama, "stale-input", &["ffn_out-1"]),
+        ("shakespeare-gpt2-f32", "gelu-erf", &["ffn_gelu-1"]),
+        ("shakespeare-qwen2-f16", "qkv-bias", &["Qcur-1", "Vcur-1", "Kcur-1"]),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    for (model, fault, nodes) in cases {
+        let trace = recorded(model, folder.path(), &["--fault", &format!("{fault}@1")]);
+        let found = audited(model, &trace, &Options::default());
+        let expected: Vec<(String, String)> =
+            nodes.iter().map(|n| ((*n).to_owned(), fault.to_owned())).collect();
+        assert_eq!(mistakes(&found), expected, "{fault}: {:?}", found.faulty);
+    }
+}
+
+#[test]
+fn what_was_not_recorded_is_bridged_and_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = "shakespeare-llama3-q4_k_m";
+    let trace = recorded(model, folder.path(), &["--checkpoints", "layers"]);
+    let found = audited(model, &trace, &Options::default());
+    assert_eq!(found.conclusion(), Conclusion::Clean, "{:?}", found.faulty);
+    // embd, result_norm and the logits have their inputs; the three layers are bridged.
+    let positions = found.coverage.positions;
+    assert_eq!((found.coverage.direct, found.coverage.bridged), (3 * positions, 3 * positions));
+
+    let trace = recorded(model, folder.path(), &["--checkpoints", "layers", "--fault", "rope-pairing@1"]);
+    let found = audited(model, &trace, &Options::default());
+    assert_eq!(mistakes(&found), [("l_out-1".to_owned(), "rope-pairing".to_owned())], "{:?}", found.faulty);
+    assert!(!found.faulty[0].positions.contains(&0), "position 0 is not turned");
+}
+
+#[test]
+fn a_single_wrong_weight_is_located() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (original, name) = (asset("models", "shakespeare-f16.gguf"), "blk.2.ffn_up.weight");
+    let gguf = Gguf::open(&original).expect("the model");
+    let info = gguf.tensor(name).expect("a tensor");
+    let start = gguf.data(info).as_ptr() as usize - gguf.data(&gguf.tensors()[0]).as_ptr() as usize;
+    let first = gguf.tensors()[0].offset as usize;
+    let mut bytes = std::fs::read(&original).expect("the file");
+    // The data section ends where the file does.
+    let data =
+        bytes.len() - gguf.tensors().iter().map(|t| (t.offset + t.bytes) as usize).max().expect("tensors");
+    let (row, column) = (11, 5);
+    let at = data + first + start + (row * info.row_len() + column) * 2;
+    let old = half::f16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    bytes[at..at + 2].copy_from_slice(&half::f16::from_f32(old.to_f32() + 0.5).to_le_bytes());
+    let doctored = folder.path().join("doctored.gguf");
+    std::fs::write(&doctored, bytes).expect("a file");
+
+    let gguf = Arc::new(Gguf::open(&doctored).expect("the doctored model"));
+    let graph = arch::graph(&gguf).expect("a graph");
+    let store = Store::load(&asset("traces", "shakespeare-f16.jsonl")).expect("the trace");
+    let found = audit(&gguf, &graph, &store, &Options::default(), &mut |_, _| {}).expect("an audit");
+    assert_eq!(mistakes(&found), [("ffn_up-2".to_owned(), "weights-differ".to_owned())]);
+    let says = &found.faulty[0].diagnoses[0].says;
+    assert!(says.contains(&format!("{name} differs from the file: row {row}, column {column}")), "{says}");
+}
+
+#[test]
+fn without_tokens_and_inputs_nothing_is_concluded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let trace = folder.path().join("logits.jsonl");
+    std::fs::write(
+        &trace,
+        "{\"checkpoint\":\"result_output\",\"token_idx\":0,\"shape\":[2048],\"values\":[0.5,1.5]}\n",
+    )
+    .expect("a file");
+    let found = audited("shakespeare-f16", &trace, &Options::default());
+    assert_eq!(found.conclusion(), Conclusion::NotEnough);
+    assert_eq!(found.coverage.not_judged(), 1);
+    assert!(found.coverage.unjudged.keys().any(|reason| reason.contains("which token")));
+}

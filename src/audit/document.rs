@@ -21,15 +21,24 @@ pub struct Subject {
 /// The whole report.
 pub fn document(audit: &Audit, subject: &Subject) -> Document {
     let mut document = Document::new(format!("Audit of {}", crate::text::safe(&subject.trace)));
+    write(&mut document, audit, subject, "");
+    document
+}
+
+/// Adds an audit to a report. `prefix` makes the names of its tables unique.
+pub fn write(document: &mut Document, audit: &Audit, subject: &Subject, prefix: &str) {
     document.sentences(verdict(audit, subject));
     document.list(coverage(&audit.coverage));
     if !audit.faulty.is_empty() {
         document.list(diagnoses(&audit.faulty));
-        document.table(faulty(&audit.faulty));
+        document.table(named(faulty(&audit.faulty), prefix));
     }
-    document.table(kinds(&audit.kinds));
-    document.table(unjudged(&audit.coverage));
-    document
+    document.table(named(kinds(&audit.kinds), prefix));
+    document.table(named(unjudged(&audit.coverage), prefix));
+}
+
+fn named(table: Table, prefix: &str) -> Table {
+    Table { name: format!("{prefix}{}", table.name), ..table }
 }
 
 /// The verdict with what it rests on.
@@ -91,15 +100,17 @@ fn diagnoses(nodes: &[FaultyNode]) -> Vec<(Tone, String)> {
             continue;
         };
         let blame = if first.instrument { "the recorder: " } else { "" };
-        let mut text = format!(
-            "{at}: {blame}{} ({}; deviation {} becomes {}, {} of {} cells explained)",
-            first.says,
-            first.mistake,
-            figure(first.before),
-            figure(first.after),
-            first.explained,
-            first.tried,
-        );
+        let mut text = format!("{at}: {blame}{} ({}; ", first.says, first.mistake);
+        if first.after.is_nan() {
+            let _ = write!(text, "{} cells)", first.tried);
+        } else {
+            let (before, after) = (figure(first.before), figure(first.after));
+            let _ = write!(
+                text,
+                "deviation {before} becomes {after}, {} of {} cells explained)",
+                first.explained, first.tried
+            );
+        }
         for other in others {
             let _ = write!(text, "; equally: {}", other.says);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
 use crate::audit::document::{Subject, document};
-use crate::audit::{Conclusion, Options, audit};
+use crate::audit::{Audit, Conclusion, Options, audit};
 use crate::gguf::Gguf;
 use crate::model::arch;
 use crate::report::document as formats;
@@ -52,30 +52,10 @@ impl AuditArgs {
     pub fn run(self) -> anyhow::Result<Outcome> {
         let id = if self.json { "json" } else { &self.format };
         let Some(format) = formats::format(id) else { bail!("no format is called `{id}`") };
-        let gguf = Arc::new(Gguf::open(&self.model)?);
+        let auditing = Auditing::open(&self.model)?;
         let store = Store::load(&self.trace)?;
-        let header = store.header().cloned().unwrap_or_default();
-        let context = header.settings.n_ctx.map(|n| n as usize);
-        let graph = arch::graph_for(&gguf, arch::Context(context))?;
-        if !header.model.arch.is_empty() && gguf.get_str("general.architecture")? != header.model.arch {
-            bail!(
-                "{} is a run of a `{}` model, {} holds another: give the model that the run was made with",
-                self.trace.display(),
-                safe(&header.model.arch),
-                self.model.display()
-            );
-        }
         let positions = self.positions.as_deref().map(positions).transpose()?;
-        let options = Options { positions, checkpoints: self.checkpoints };
-        let bar = ProgressBar::new(0).with_style(
-            ProgressStyle::with_template("auditing  {bar:40} {pos}/{len} cells  {eta}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        let found = audit(&gguf, &graph, &store, &options, &mut |done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        })?;
-        bar.finish_and_clear();
+        let found = auditing.run(&store, &Options { positions, checkpoints: self.checkpoints })?;
         let subject = Subject {
             model: self.model.display().to_string(),
             trace: self.trace.display().to_string(),
@@ -89,6 +69,44 @@ impl AuditArgs {
             Conclusion::Faulty => Outcome::Diverged,
             Conclusion::NotEnough => Outcome::Inconclusive,
         })
+    }
+}
+
+/// A model that runs are audited against.
+pub struct Auditing {
+    gguf: Arc<Gguf>,
+}
+
+impl Auditing {
+    /// Opens the model file.
+    pub fn open(model: &Path) -> anyhow::Result<Self> {
+        Ok(Self { gguf: Arc::new(Gguf::open(model)?) })
+    }
+
+    /// Audits one run, with a progress bar.
+    pub fn run(&self, store: &Store, options: &Options) -> anyhow::Result<Audit> {
+        let gguf = &self.gguf;
+        let header = store.header().cloned().unwrap_or_default();
+        let context = header.settings.n_ctx.map(|n| n as usize);
+        let graph = arch::graph_for(gguf, arch::Context(context))?;
+        if !header.model.arch.is_empty() && gguf.get_str("general.architecture")? != header.model.arch {
+            bail!(
+                "{} is a run of a `{}` model, {} holds another: give the model that the run was made with",
+                store.path().display(),
+                safe(&header.model.arch),
+                gguf.path().display()
+            );
+        }
+        let bar = ProgressBar::new(0).with_style(
+            ProgressStyle::with_template("auditing  {bar:40} {pos}/{len} cells  {eta}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        let found = audit(gguf, &graph, store, options, &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        })?;
+        bar.finish_and_clear();
+        Ok(found)
     }
 }
 

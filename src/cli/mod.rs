@@ -5,6 +5,7 @@ mod assets;
 mod audit;
 mod compare;
 mod demo;
+mod diagnose;
 mod inspect;
 mod mutate;
 mod picture;
@@ -78,6 +79,7 @@ enum Command {
     Audit(audit::AuditArgs),
     Compare(compare::CompareArgs),
     Demo(demo::DemoArgs),
+    Diagnose(diagnose::DiagnoseArgs),
     Inspect(inspect::InspectArgs),
     Mutate(mutate::MutateArgs),
     Plot(plot::PlotArgs),
@@ -98,6 +100,7 @@ impl Cli {
             Command::Audit(args) => args.run(),
             Command::Compare(args) => args.run(),
             Command::Demo(args) => args.run(),
+            Command::Diagnose(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Mutate(args) => args.run(),
             Command::Plot(args) => args.run(),

@@ -7,6 +7,9 @@ use crate::trace::Tensor;
 /// See the module.
 pub struct Garbage;
 
+/// The class of what glibc leaves in freed memory.
+const HEAP: &str = "heap-pointer";
+
 /// A class is believed from here on.
 const SURE: f32 = 0.5;
 
@@ -30,8 +33,11 @@ impl Hypothesis for Garbage {
                 .filter(|f| f.blame == Blame::Instrument && f.confidence >= SURE)
                 .max_by(|a, b| a.confidence.total_cmp(&b.confidence))?;
             rows += 1;
-            says.get_or_insert_with(|| format!("{}: {}", worst.class, worst.evidence));
+            says.get_or_insert_with(|| (worst.class, format!("{}: {}", worst.class, worst.evidence)));
         }
-        says.filter(|_| rows > 0).map(|says| Observation { says, left: 0.0 })
+        says.filter(|_| rows > 0).map(|(class, says)| {
+            let mistake = (class == HEAP).then_some("freed-memory");
+            Observation { mistake, says, left: f64::NAN }
+        })
     }
 }

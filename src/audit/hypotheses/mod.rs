@@ -61,9 +61,11 @@ impl Trial {
 
 /// Something seen in the recorded values themselves.
 pub struct Observation {
+    /// Id of the mistake, where it is not the hypothesis's own.
+    pub mistake: Option<&'static str>,
     /// What the engine or its recorder did.
     pub says: String,
-    /// What is left of the deviation, as a share of the norm.
+    /// What is left of the deviation, as a share of the norm; NaN where that means nothing.
     pub left: f64,
 }
 
@@ -124,7 +126,7 @@ pub struct Diagnosis {
     pub instrument: bool,
     /// Worst deviation of the faulty cells without the change, as a share of the norm.
     pub before: f64,
-    /// And with it.
+    /// And with it; NaN where nothing right can be held against it.
     pub after: f64,
     /// Faulty cells that it explains.
     pub explained: usize,
@@ -194,7 +196,8 @@ pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Di
             if case.is_output()
                 && let Some(seen) = hypothesis.observe(&case)
             {
-                let diagnosis = diagnosis(hypothesis.id(), seen.says, seen.left, confirm.len());
+                let mistake = seen.mistake.unwrap_or_else(|| hypothesis.id());
+                let diagnosis = diagnosis(mistake, seen.says, seen.left, confirm.len());
                 found.push(Found { general, kin: 0, contradicted: false, diagnosis });
                 continue;
             }

@@ -1,7 +1,7 @@
 //! What was recorded is, bit for bit, something else that was recorded.
 
 use super::{Case, Hypothesis, Observation};
-use crate::model::NodeId;
+use crate::model::{Checkpoint, NodeId, Site};
 
 /// See the module.
 pub struct Stale;
@@ -48,6 +48,7 @@ impl Hypothesis for Stale {
                 _ => "another position".to_owned(),
             };
             return Some(Observation {
+                mistake: None,
                 says: format!("holds the values recorded {where_from}, bit for bit"),
                 left: 0.0,
             });
@@ -67,7 +68,15 @@ impl Hypothesis for Stale {
             let equal =
                 |p: &u32| own.row(*p).zip(other.row(*p)).is_some_and(|(a, b)| !at_zero(a) && same(a, b));
             if case.positions.iter().all(equal) {
+                let own = case.node.checkpoint;
+                let mistake = match (own.map(Checkpoint::site), checkpoint.site()) {
+                    (Some(Site::ResultNorm), Site::LOut) => Some("logged-before-norm"),
+                    (Some(Site::LOut), Site::FfnInp | Site::FfnOut) => Some("residual-in-parts"),
+                    (Some(a), b) if a == b => Some("stale-dump"),
+                    _ => None,
+                };
                 return Some(Observation {
+                    mistake,
                     says: format!("holds the values of {checkpoint}, bit for bit"),
                     left: 0.0,
                 });

@@ -44,7 +44,15 @@ impl Hypothesis for WeightsDiffer {
         if anywhere.is_empty() {
             return None;
         }
-        let left = 0.0;
+        // What is off beside those channels.
+        let left = rows
+            .iter()
+            .map(|(_, recorded, expected)| {
+                let beside = (0..width).filter(|c| !anywhere.contains(c));
+                let square: f64 = beside.map(|c| (f64::from(recorded[c]) - expected[c]).powi(2)).sum();
+                (square / expected.iter().map(|x| x * x).sum::<f64>()).sqrt()
+            })
+            .fold(0.0, f64::max);
         let listed = |channels: &BTreeSet<usize>| {
             let shown: Vec<String> = channels.iter().take(6).map(ToString::to_string).collect();
             let more = if channels.len() > 6 { " …" } else { "" };
@@ -62,12 +70,17 @@ impl Hypothesis for WeightsDiffer {
             } else {
                 format!("{weight} differs from the file throughout")
             };
-            return consistent_channels(&rows, &anywhere, case).then_some(Observation { says, left });
+            return consistent_channels(&rows, &anywhere, case).then_some(Observation {
+                mistake: None,
+                says,
+                left,
+            });
         }
         if anywhere.len() * 4 <= width {
             let zero = anywhere.iter().all(|&c| rows.iter().all(|r| r.1[c] == 0.0));
             if zero {
                 return Some(Observation {
+                    mistake: None,
                     says: format!("rows {} of {weight} are zero", listed(&anywhere)),
                     left,
                 });
@@ -75,7 +88,7 @@ impl Hypothesis for WeightsDiffer {
             if let Some(factor) = common_factor(&rows, &anywhere) {
                 let says =
                     format!("rows {} of {weight} are multiplied by {}", listed(&anywhere), figure(factor));
-                return Some(Observation { says, left });
+                return Some(Observation { mistake: None, says, left });
             }
             if anywhere.len() == 1
                 && let Some(&row) = anywhere.first()
@@ -88,12 +101,13 @@ impl Hypothesis for WeightsDiffer {
                     ),
                     None => format!("row {row} of {weight} differs from the file"),
                 };
-                return Some(Observation { says, left });
+                return Some(Observation { mistake: None, says, left });
             }
             if everywhere.is_empty() {
                 return None;
             }
             return Some(Observation {
+                mistake: None,
                 says: format!("rows {} of {weight} differ from the file", listed(&anywhere)),
                 left,
             });
