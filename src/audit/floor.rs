@@ -45,5 +45,13 @@ pub const WHOLE_ATTENTION: Floor = Floor { row: 3e-6, value: 24.0 };
 /// typical effect of what was not recorded, not the largest.
 pub const PROBE_MARGIN: f64 = 6.0;
 
+/// How far a probe moves what was not recorded: half the floor of the operations that made it.
+pub const PROBE: f64 = 5e-7;
+
+/// The same where operands are rounded to a few bits on the way. There the cost comes in jumps, when a value falls on
+/// the other side of a rounding step; a correct engine is so near (1e-7) that a few of thousands of values do,
+/// and a hundred times further a probe is sure to show some at every position.
+pub const PROBE_COARSE: f64 = 1e-5;
+
 /// Where recomputing from far back is this inexact, nothing is concluded.
 pub const TOO_WIDE: f64 = 0.3;

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::AuditError;
 use super::arithmetic::Rule;
-use super::floor::{EPSILON, floor};
+use super::floor::EPSILON;
 use super::product::{Operand, Weights, product};
 use super::stretch::{Reach, Stretch};
 use super::traced::{Table, Traced};
@@ -58,13 +58,38 @@ pub struct Change {
     pub slots: Option<Slots>,
     /// What becomes of its result.
     pub post: Option<Post>,
+    /// Changes to other nodes of the same stretch: one mistake that is made in several places.
+    pub also: Vec<Change>,
 }
 
 impl Change {
+    /// The change to node `id`, if there is one.
+    pub fn on(&self, id: NodeId) -> Option<&Self> {
+        if self.target == id { Some(self) } else { self.also.iter().find(|c| c.target == id) }
+    }
+
     /// A change of the node alone.
     pub fn to(target: NodeId, node: Node) -> Self {
-        Self { target, node, weights: None, execute: None, redirect: None, slots: None, post: None }
+        Self {
+            target,
+            node,
+            weights: None,
+            execute: None,
+            redirect: None,
+            slots: None,
+            post: None,
+            also: Vec::new(),
+        }
     }
+}
+
+/// How a probe moves what was not recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// What the random numbers depend on.
+    pub seed: u64,
+    /// Size of a move, as a share of a row's typical value.
+    pub share: f64,
 }
 
 /// How to evaluate.
@@ -72,8 +97,8 @@ impl Change {
 pub struct Evaluation<'a> {
     /// A change to one node.
     pub change: Option<&'a Change>,
-    /// Moves what is not known exactly, in a way that depends on this number.
-    pub probe: Option<u64>,
+    /// Moves what is not known exactly.
+    pub probe: Option<Probe>,
     /// Values of the output that are wanted; only products make use of it.
     pub rows: Option<usize>,
 }
@@ -136,9 +161,9 @@ impl<'a> Machine<'a> {
         positions: &[u32],
         how: Evaluation<'_>,
     ) -> Result<BTreeMap<u32, Computed>, AuditError> {
-        let node_at = |id: NodeId| match how.change {
-            Some(change) if change.target == id => &change.node,
-            _ => self.graph.node(id),
+        let node_at = |id: NodeId| match how.change.and_then(|change| change.on(id)) {
+            Some(change) => &change.node,
+            None => self.graph.node(id),
         };
         let output = stretch.output();
         let needed = Self::needed(stretch, positions, &node_at, how.change);
@@ -146,7 +171,7 @@ impl<'a> Machine<'a> {
         let fused = self.fused_scores(stretch);
         for &id in &stretch.nodes {
             let node = node_at(id);
-            let change = how.change.filter(|c| c.target == id);
+            let change = how.change.and_then(|c| c.on(id));
             let wanted: Vec<u32> = needed.get(&id).into_iter().flatten().copied().collect();
             let rule = rules(id);
             let rows = if id == output { how.rows } else { None };
@@ -166,7 +191,8 @@ impl<'a> Machine<'a> {
             };
             let mut result = None;
             // A change to scores or probabilities inside is made step by step.
-            let inner = how.change.is_some_and(|c| stretch.nodes.contains(&c.target) && c.target != id);
+            let inner =
+                how.change.is_some_and(|c| stretch.nodes.iter().any(|n| *n != id && c.on(*n).is_some()));
             if let Some(scores) = whole.filter(|_| !inner) {
                 let inputs = &self.graph.node(scores).inputs;
                 let (query, keys) = (source(inputs[0])?, source(inputs[1])?);
@@ -223,7 +249,7 @@ impl<'a> Machine<'a> {
             let Some(own) = needed.get(&id).cloned() else { continue };
             let node = node_at(id);
             let redirected =
-                node.departure.lag > 0 || change.is_some_and(|c| c.target == id && c.redirect.is_some());
+                node.departure.lag > 0 || change.and_then(|c| c.on(id)).is_some_and(|c| c.redirect.is_some());
             for (i, input) in node.inputs.iter().enumerate() {
                 let more = needed.entry(*input).or_default();
                 if node.op.history_input() == Some(i) || redirected {
@@ -236,9 +262,9 @@ impl<'a> Machine<'a> {
         needed
     }
 
-    fn recorded(&self, id: NodeId, probe: Option<u64>) -> Result<Arc<Table>, AuditError> {
+    fn recorded(&self, id: NodeId, probe: Option<Probe>) -> Result<Arc<Table>, AuditError> {
         let table = self.traced.table(id)?;
-        let Some(seed) = probe.filter(|_| !table.is_exact()) else { return Ok(table) };
+        let Some(Probe { seed, .. }) = probe.filter(|_| !table.is_exact()) else { return Ok(table) };
         let (relative, absolute) = (table.relative, table.absolute);
         let mut moved = Table { rows: BTreeMap::new(), relative, absolute };
         for (&position, row) in &table.rows {
@@ -250,12 +276,11 @@ impl<'a> Machine<'a> {
         Ok(Arc::new(moved))
     }
 
-    /// What an engine would hand on: f32, moved by the operation's floor where a probe asks for it.
-    fn as_table(id: NodeId, node: &Node, result: BTreeMap<u32, Computed>, probe: Option<u64>) -> Table {
-        let share = floor(&node.op).row / 2.0;
+    /// What an engine would hand on: f32, moved where a probe asks for it.
+    fn as_table(id: NodeId, node: &Node, result: BTreeMap<u32, Computed>, probe: Option<Probe>) -> Table {
         let rows = result.into_iter().map(|(position, computed)| {
             let mut row = computed.values;
-            if let Some(seed) = probe {
+            if let Some(Probe { seed, share }) = probe {
                 let norm = (row.iter().map(|x| x * x).sum::<f64>() / row.len() as f64).sqrt();
                 let mut random = Random::new(seed, id, position);
                 let free = matches!(node.op, Op::Slice { .. } | Op::Embed | Op::PosEmbed);

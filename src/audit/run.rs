@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::arithmetic::{Circumstance, EXACT, Rule, candidates};
 use super::choice::{Choice, Habits, House};
 use super::findings::{Audit, Coverage, FaultyNode, KindFindings};
-use super::floor::{Floor, PROBE_MARGIN, TOO_WIDE, WHOLE_ATTENTION, floor};
+use super::floor::{Floor, PROBE, PROBE_COARSE, PROBE_MARGIN, TOO_WIDE, WHOLE_ATTENTION, floor};
 use super::hypotheses::{Diagnosis, Finding};
 use super::judge::{Deviation, Tolerance, judge};
 use super::kind::Kind;
-use super::machine::{Change, Computed, Evaluation, Machine, recording};
+use super::machine::{Change, Computed, Evaluation, Machine, Probe, recording};
 use super::stretch::{Reach, Stretch};
 use super::ties;
 use super::traced::{Recorded, Traced};
@@ -350,24 +350,33 @@ impl<'a> Auditor<'a> {
         if !coarse && !matches!(stretch.reach, Reach::Bridged(_)) {
             return Ok(None);
         }
-        let mut cost: BTreeMap<u32, f64> = BTreeMap::new();
+        // The worst of all positions, as a share of the norm: roundings that fall the other way are rare,
+        // and a probe sees few of them at any one.
+        let mut worst = 0.0_f64;
+        let mut norms: BTreeMap<u32, f64> = BTreeMap::new();
         for (columns, positions) in self.by_columns(positions) {
             let rules = |id: NodeId| self.habits.rule(&self.machine, stretch, choice, columns, id);
             let at = |probe| {
                 let how = Evaluation { change, probe, rows: None };
                 self.machine.evaluate(stretch, &rules, &positions, how)
             };
+            let coarse = stretch.nodes.iter().any(|&id| rules(id).is_coarse());
+            let share = if coarse { PROBE_COARSE } else { PROBE };
             let plain = at(None)?;
             for seed in [1, 2] {
-                for (position, moved) in at(Some(seed))? {
+                for (position, moved) in at(Some(Probe { seed, share }))? {
                     let Some(plain) = plain.get(&position) else { continue };
                     let square: f64 =
                         plain.values.iter().zip(&moved.values).map(|(a, b)| (a - b) * (a - b)).sum();
-                    let cost = cost.entry(position).or_default();
-                    *cost = cost.max(PROBE_MARGIN * square.sqrt());
+                    let norm = plain.values.iter().map(|x| x * x).sum::<f64>().sqrt();
+                    norms.insert(position, norm);
+                    if norm > 0.0 {
+                        worst = worst.max(square.sqrt() / norm);
+                    }
                 }
             }
         }
+        let cost = norms.into_iter().map(|(p, norm)| (p, PROBE_MARGIN * worst * norm)).collect();
         Ok(Some(cost))
     }
 

@@ -14,6 +14,9 @@ impl Rule for Bf16Operands {
     fn title(&self) -> &'static str {
         "bf16 operands"
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, _: &Circumstance<'_>) -> bool {
         is_product(node)
     }

@@ -15,6 +15,9 @@ impl Rule for F16Accumulator {
     fn title(&self) -> &'static str {
         "f16 operands and sums, as cuBLAS"
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
         is_product(node) && !at.is_llama_cpu() && at.weights.is_none_or(|w| w == WeightType::F16)
     }

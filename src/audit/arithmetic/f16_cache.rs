@@ -30,6 +30,9 @@ impl Rule for ShortCache {
     fn title(&self) -> &'static str {
         self.title
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, _: &Circumstance<'_>) -> bool {
         matches!(node.op, Op::Scores(_) | Op::Mix(_))
     }

@@ -15,6 +15,9 @@ impl Rule for F16Fused {
     fn title(&self) -> &'static str {
         "f16 flash attention, f16 sums, as llama.cpp on the CPU"
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
         matches!(node.op, Op::Scores(_) | Op::Mix(_)) && at.fused
     }

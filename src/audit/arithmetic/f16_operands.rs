@@ -15,6 +15,9 @@ impl Rule for F16Operands {
     fn title(&self) -> &'static str {
         "f16 operands"
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, _: &Circumstance<'_>) -> bool {
         is_product(node)
     }

@@ -26,6 +26,9 @@ impl Rule for GeluTable {
     fn title(&self) -> &'static str {
         "GELU by f16 table, as llama.cpp on the CPU"
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, _: &Circumstance<'_>) -> bool {
         matches!(node.op, Op::Gelu)
     }

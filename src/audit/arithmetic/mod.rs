@@ -137,6 +137,10 @@ pub trait Rule: Sync {
     fn ties(&self, _row: &[f64]) -> Vec<Tie> {
         Vec::new()
     }
+    /// Whether operands are rounded so coarsely that a value that falls the other way shows.
+    fn is_coarse(&self) -> bool {
+        false
+    }
     /// Relative deviation (L2) that is left when this rule is right, instead of the operation's own.
     fn floor(&self) -> Option<f64> {
         None

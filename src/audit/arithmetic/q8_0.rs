@@ -19,6 +19,9 @@ impl Rule for Q8_0 {
     fn title(&self) -> &'static str {
         "Q8_0 activations, as llama.cpp on the CPU"
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
         matches!(node.op, Op::MatMul) && is_quantised(at.weights)
     }

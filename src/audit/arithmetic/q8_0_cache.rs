@@ -16,6 +16,9 @@ impl Rule for Q8_0Cache {
     fn title(&self) -> &'static str {
         "Q8_0 keys, values and queries, as llama.cpp on the CPU"
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, _: &Circumstance<'_>) -> bool {
         let fits = |a: &Attention| a.head_dim.is_multiple_of(32) && a.head_dim_v.is_multiple_of(32);
         matches!(&node.op, Op::Scores(a) | Op::Mix(a) if fits(a))

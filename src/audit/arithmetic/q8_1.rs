@@ -20,6 +20,9 @@ impl Rule for Q8_1 {
     fn title(&self) -> &'static str {
         "Q8_1 activations, as llama.cpp on the CPU"
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
         matches!(node.op, Op::MatMul) && matches!(at.weights, Some(WeightType::Q4_1 | WeightType::Q5_1))
     }

@@ -39,6 +39,9 @@ impl Rule for CudaQ8_1 {
     fn title(&self) -> &'static str {
         self.title
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
         matches!(node.op, Op::MatMul) && is_quantised(at.weights)
     }

@@ -18,6 +18,9 @@ impl Rule for Q8_1Sums {
     fn title(&self) -> &'static str {
         "Q8_1 activations, unrounded sums, as llama.cpp on CUDA"
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
         matches!(node.op, Op::MatMul) && at.weights.is_some_and(minima::has_factor) && !at.is_llama_cpu()
     }

@@ -28,6 +28,9 @@ impl Rule for Rounded {
     fn title(&self) -> &'static str {
         self.title
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
         let free = matches!(node.op, Op::Embed | Op::PosEmbed | Op::Slice { .. });
         !free && !at.is_llama_cpu()

@@ -43,6 +43,9 @@ impl Rule for Tf32 {
     fn title(&self) -> &'static str {
         self.title
     }
+    fn is_coarse(&self) -> bool {
+        true
+    }
     fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
         let matrix = matches!(node.op, Op::MatMul) && at.weights == Some(WeightType::F32);
         matrix || (is_product(node) && !matches!(node.op, Op::MatMul))

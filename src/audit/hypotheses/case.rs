@@ -78,6 +78,12 @@ impl<'c, 'a> Case<'c, 'a> {
         self.target == self.stretch.output()
     }
 
+    /// The nodes in which a mistake would be seen here: all of the stretch for its output, else none but those
+    /// that are looked at by themselves.
+    pub fn bridged(&self) -> &[NodeId] {
+        if self.is_output() { &self.stretch.nodes } else { std::slice::from_ref(&self.target) }
+    }
+
     /// Whether its inputs were recorded, too.
     pub fn is_direct(&self) -> bool {
         self.is_output() && self.stretch.reach == Reach::Direct

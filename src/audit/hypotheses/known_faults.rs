@@ -18,13 +18,20 @@ impl Hypothesis for KnownFaults {
     fn trials(&self, case: &Case<'_, '_>) -> Vec<Trial> {
         let mut trials = Vec::new();
         for fault in FAULTS {
-            let mut node = case.node.clone();
-            if fault.apply(&mut node, case.graph()) && node != *case.node {
+            // Made in every node that was bridged, as an engine would make it.
+            let made = |id: NodeId| {
+                let mut node = case.graph().node(id).clone();
+                let changes = fault.apply(&mut node, case.graph()) && node != *case.graph().node(id);
+                changes.then(|| Change::to(id, node))
+            };
+            let mut changes = case.bridged().iter().filter_map(|&id| made(id));
+            if let Some(mut change) = changes.next() {
+                change.also = changes.collect();
                 trials.push(Trial {
                     mistake: Some(fault.id()),
                     kin: fault.catalogue(),
                     says: fault.title().to_owned(),
-                    change: Change::to(case.target, node),
+                    change,
                 });
             }
         }
