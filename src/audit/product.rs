@@ -78,10 +78,13 @@ pub fn product(
         for (i, out) in out.chunks_mut(width).enumerate() {
             let index = task * ROWS + i;
             matrix.row(index, &mut row);
-            let norm = row.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>().sqrt();
+            let norm_of = |row: &[f32]| row.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>().sqrt();
+            let mut norm = norm_of(&row);
             rule.weights(&mut row);
             if split && let Some((kind, bytes)) = matrix.stored(index) {
                 rule.split(kind, bytes, &mut row, &mut minima);
+                // Both parts are summed apart and nearly cancel.
+                norm = norm_of(&row) + norm_of(&minima);
             }
             let bias = bias.and_then(|b| b.get(index)).map_or(0.0, |&b| f64::from(b));
             for (out, column) in out.iter_mut().zip(columns) {

@@ -36,7 +36,9 @@ pub(in crate::audit) fn describe(auditor: &Auditor<'_>, finding: &Finding) -> Re
         return Ok("its values cannot be compared".to_owned());
     }
     let grows = case.node.op.grows();
-    if channels.len() * 10 >= width * 9 || grows {
+    if channels.is_empty() {
+        parts.push("all of its values are nearly right".to_owned());
+    } else if channels.len() * 10 >= width * 9 || grows {
         parts.push("nearly all of its values are off".to_owned());
     } else {
         let head = case.graph().attention().map_or(0, |a| a.head_dim);
