@@ -8,15 +8,16 @@ use clap::Args;
 use super::Outcome;
 use super::screen::ScreenArgs;
 use crate::engine::cpu::CpuOptions;
+use crate::engine::open::Kind;
 use crate::fault::{Injection, Injections};
 use crate::model::CaptureSet;
 use crate::session::{Config, Source, Tokens};
 
 /// Watch two runs side by side while they grow, and see where they part.
 ///
-/// SRC is a trace file (followed while it grows), `cpu` (our engine, f32), `oracle` (the same in
-/// f64), `llama.cpp` (the real one, if it was built in) or `cmd:PROGRAM ARGUMENTS`, any engine that
-/// speaks paritty's protocol.
+/// SRC is a trace file (followed while it grows), `cpu` (our engine, f32), `cuda` or `cuda:N` (on a
+/// GPU), `oracle` (in f64), `llama.cpp` (the real one, if it was built in) or
+/// `cmd:PROGRAM ARGUMENTS`, any engine that speaks paritty's protocol.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// Model file (GGUF)
@@ -24,9 +25,9 @@ pub struct InspectArgs {
     /// The run that is trusted
     #[arg(long, value_name = "SRC")]
     reference: Source,
-    /// The run under test
-    #[arg(long, value_name = "SRC", default_value = "cpu")]
-    candidate: Source,
+    /// The run under test [default: cuda where there is a GPU, cpu otherwise]
+    #[arg(long, value_name = "SRC")]
+    candidate: Option<Source>,
     /// Text to start with, where no trace gives the tokens
     #[arg(long, value_name = "TEXT", conflicts_with = "tokens")]
     prompt: Option<String>,
@@ -74,7 +75,7 @@ impl InspectArgs {
         self.screen.show(&Config {
             model: self.model,
             reference: self.reference,
-            candidate: self.candidate,
+            candidate: self.candidate.unwrap_or_else(|| Kind::best().into()),
             tokens,
             generate: self.n,
             context: self.ctx,

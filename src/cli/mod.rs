@@ -3,9 +3,11 @@
 mod analyze;
 mod assets;
 mod audit;
+mod bench;
 mod compare;
 mod demo;
 mod diagnose;
+mod doctor;
 mod inspect;
 mod mutate;
 mod picture;
@@ -23,6 +25,7 @@ mod trace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::compare::Verdict;
 
@@ -77,9 +80,11 @@ pub struct Cli {
 enum Command {
     Analyze(analyze::AnalyzeArgs),
     Audit(audit::AuditArgs),
+    Bench(bench::BenchArgs),
     Compare(compare::CompareArgs),
     Demo(demo::DemoArgs),
     Diagnose(diagnose::DiagnoseArgs),
+    Doctor(doctor::DoctorArgs),
     Inspect(inspect::InspectArgs),
     Mutate(mutate::MutateArgs),
     Plot(plot::PlotArgs),
@@ -98,9 +103,11 @@ impl Cli {
         match self.command {
             Command::Analyze(args) => args.run(),
             Command::Audit(args) => args.run(),
+            Command::Bench(args) => args.run(),
             Command::Compare(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Diagnose(args) => args.run(),
+            Command::Doctor(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Mutate(args) => args.run(),
             Command::Plot(args) => args.run(),
@@ -112,5 +119,17 @@ impl Cli {
             Command::Tokenize(args) => args.run(),
             Command::Trace(args) => args.run(),
         }
+    }
+}
+
+/// How far reading or writing bytes has come, on standard error.
+fn bytes_bar(bytes: u64) -> ProgressBar {
+    // Hidden by itself where standard error is no terminal.
+    let style =
+        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}, {binary_bytes_per_sec}, {eta} left");
+    let bar = ProgressBar::new(bytes);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
 }

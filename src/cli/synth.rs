@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
 use crate::gguf::Gguf;
@@ -106,7 +105,7 @@ impl SynthArgs {
         let output = self.output.context("say where to write the model: -o OUT.gguf")?;
         let vocab = self.vocab.context("say whose vocabulary the model gets: --vocab FILE.gguf")?;
         let synth = Synth::new(&shape, self.mix, &Gguf::open(&vocab)?, self.seed)?;
-        let bar = progress_bar(synth.bytes());
+        let bar = super::bytes_bar(synth.bytes());
         synth.save(&output, |bytes| bar.inc(bytes))?;
         bar.finish_and_clear();
         Ok(Outcome::Ok)
@@ -130,15 +129,4 @@ fn list() -> anyhow::Result<Outcome> {
         writeln!(out, "{}", row([s.name, s.arch, layers, embd, heads, kv, head, ff, context]))?;
     }
     Ok(Outcome::Ok)
-}
-
-fn progress_bar(bytes: u64) -> ProgressBar {
-    // Hidden by itself where standard error is no terminal.
-    let style =
-        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}, {binary_bytes_per_sec}, {eta} left");
-    let bar = ProgressBar::new(bytes);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,7 +35,8 @@ pub(super) const NO_LLAMA_CPP: &str = "this paritty was built without llama.cpp 
 pub struct TraceArgs {
     /// Model file (GGUF)
     model: PathBuf,
-    /// Engine that computes
+    /// Engine that computes: cpu, cuda or cuda:N (a GPU), oracle (f64: stands for exact arithmetic) or
+    /// llama.cpp (the real one, feature `llama-cpp`)
     #[arg(long, value_name = "ENGINE")]
     engine: EngineKind,
     #[command(flatten)]
@@ -138,15 +140,21 @@ struct LlamaArgs {
 }
 
 /// Engines that can be recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EngineKind {
-    /// Our engine on the CPU, f32
-    Cpu,
-    /// Our engine in f64: stands for exact arithmetic
-    Oracle,
-    /// The real llama.cpp (feature `llama-cpp`)
-    #[value(name = "llama.cpp")]
+    Own(Kind),
     LlamaCpp,
+}
+
+impl FromStr for EngineKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "llama.cpp" {
+            return Ok(Self::LlamaCpp);
+        }
+        text.parse().map(Self::Own).map_err(|_| "expected cpu, cuda, cuda:N, oracle or llama.cpp".to_owned())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -160,11 +168,10 @@ impl TraceArgs {
     pub fn run(self) -> anyhow::Result<Outcome> {
         let stop = Stop::on_signals()?;
         let done = match self.engine {
-            EngineKind::Cpu => self.own(Kind::Cpu, &stop),
-            EngineKind::Oracle => self.own(Kind::Oracle, &stop),
+            EngineKind::Own(kind) => self.own(kind, &stop),
             EngineKind::LlamaCpp if !self.fault.is_empty() => {
                 bail!(
-                    "--fault needs an engine of ours: cpu or oracle; for llama.cpp, change the file with `paritty mutate`"
+                    "--fault needs an engine of ours: cpu, cuda or oracle; for llama.cpp, change the file with `paritty mutate`"
                 )
             }
             EngineKind::LlamaCpp => self.llama_cpp(&stop),
@@ -286,7 +293,12 @@ impl TraceArgs {
             }
         };
         let options = CpuOptions { threads: self.threads.unwrap_or(0), kv_f16 };
-        let mut engine = open::open(kind, &gguf, graph, options)?;
+        let bar = super::bytes_bar(gguf.file_size());
+        let mut engine = open::open_with(kind, &gguf, graph, options, &mut |done, all| {
+            bar.set_length(all);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
         engine.set_capture(self.checkpoints.clone());
         let engine = recorder::dress(engine, &faults);
         self.record(&mut OwnRun::new(engine, tokenizer.ok()), &prompt, text, stop)

@@ -1,11 +1,13 @@
 //! Engines that paritty drives: they take one token at a time and show every checkpoint.
 
 pub mod cpu;
+pub mod cuda;
 pub mod describe;
 pub mod external;
 pub mod open;
 pub mod own_run;
 pub mod record;
+mod request;
 pub mod run;
 pub mod worker;
 
@@ -18,6 +20,9 @@ pub enum EngineError {
     /// The model file lacks something or is at odds with itself.
     #[error(transparent)]
     Model(#[from] crate::model::hparams::ModelError),
+    /// The GPU, or what is needed to use it.
+    #[error(transparent)]
+    Cuda(#[from] cuda::CudaError),
     /// A request that makes no sense for this model.
     #[error("{0}")]
     Request(String),
@@ -28,6 +33,11 @@ pub enum EngineError {
 
 /// Receives checkpoints while a step runs. `values` are only valid during the call.
 pub trait Tap: Send {
+    /// The tensors that follow belong to this position.
+    fn position(&mut self, position: usize) {
+        let _ = position;
+    }
+
     /// One tensor; `shape` fastest axis first, without the token axis.
     fn tensor(
         &mut self,
@@ -67,6 +77,18 @@ pub trait Engine: Send {
     /// Computes the next position, showing captured checkpoints in order of execution.
     /// The returned logits stay valid until the next call.
     fn step(&mut self, token: u32, tap: &mut dyn Tap) -> Result<&[f32], EngineError>;
+
+    /// As [`Engine::step`], but an engine may show the checkpoints of this position late: during the next
+    /// call, while it computes on, or in [`Engine::flush`]. [`Tap::position`] says whose they are.
+    fn step_ahead(&mut self, token: u32, tap: &mut dyn Tap) -> Result<&[f32], EngineError> {
+        self.step(token, tap)
+    }
+
+    /// Shows what [`Engine::step_ahead`] has kept back.
+    fn flush(&mut self, tap: &mut dyn Tap) -> Result<(), EngineError> {
+        let _ = tap;
+        Ok(())
+    }
 
     /// Forgets positions from `position` on.
     fn rewind(&mut self, position: usize) -> Result<(), EngineError>;

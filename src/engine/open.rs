@@ -1,9 +1,11 @@
 //! Opening one of our engines by name.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::cpu::{CpuOptions, F32Engine, Oracle};
+use super::cuda::{CudaEngine, CudaOptions, device};
 use super::{Engine, EngineError};
 use crate::gguf::Gguf;
 use crate::model::Graph;
@@ -15,6 +17,24 @@ pub enum Kind {
     Cpu,
     /// CPU, f64.
     Oracle,
+    /// A GPU, by its number.
+    Cuda(usize),
+}
+
+impl Kind {
+    /// The engine for who does not care: a GPU where there is one, the CPU otherwise.
+    pub fn best() -> Self {
+        if device::is_usable() { Self::Cuda(0) } else { Self::Cpu }
+    }
+
+    /// What its traces call the backend.
+    pub fn backend(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::Oracle => "oracle",
+            Self::Cuda(_) => "CUDA",
+        }
+    }
 }
 
 impl Kind {
@@ -29,10 +49,35 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Cpu => "cpu",
-            Self::Oracle => "oracle",
-        })
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Oracle => f.write_str("oracle"),
+            Self::Cuda(0) => f.write_str("cuda"),
+            Self::Cuda(device) => write!(f, "cuda:{device}"),
+        }
+    }
+}
+
+/// A text that names no engine of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no engine of ours: cpu, oracle, cuda or cuda:N")]
+pub struct UnknownEngine(String);
+
+impl FromStr for Kind {
+    type Err = UnknownEngine;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEngine> {
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            "oracle" => Ok(Self::Oracle),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+                .and_then(|digits| digits.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| UnknownEngine(crate::text::safe_short(text, 40))),
+        }
     }
 }
 
@@ -43,8 +88,39 @@ pub fn open(
     graph: Graph,
     options: CpuOptions,
 ) -> Result<Box<dyn Engine>, EngineError> {
+    open_with(kind, gguf, graph, options, &mut |_, _| {})
+}
+
+/// As [`open`]; `progress` is told of bytes loaded and of all, where loading takes time.
+pub fn open_with(
+    kind: Kind,
+    gguf: &Arc<Gguf>,
+    graph: Graph,
+    options: CpuOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Box<dyn Engine>, EngineError> {
     Ok(match kind {
         Kind::Cpu => Box::new(F32Engine::new(gguf, graph, options)?),
         Kind::Oracle => Box::new(Oracle::new(gguf, graph, options)?),
+        Kind::Cuda(device) => {
+            let options = CudaOptions { device, kv_f16: options.kv_f16, ..CudaOptions::default() };
+            Box::new(CudaEngine::new(gguf, graph, &options, progress)?)
+        }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_others_are_refused() {
+        for kind in [Kind::Cpu, Kind::Oracle, Kind::Cuda(0), Kind::Cuda(3)] {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert_eq!("cuda:0".parse(), Ok(Kind::Cuda(0)));
+        for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "cuda:99999999999999999999"] {
+            assert!(text.parse::<Kind>().is_err(), "{text}");
+        }
+    }
 }

@@ -74,6 +74,10 @@ pub struct Recorder<'a> {
 }
 
 impl Tap for Recorder<'_> {
+    fn position(&mut self, position: usize) {
+        self.position = position as u32;
+    }
+
     fn tensor(
         &mut self,
         checkpoint: Checkpoint,

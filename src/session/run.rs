@@ -136,6 +136,7 @@ impl State {
             match source {
                 Source::Cpu => engine(Kind::Cpu),
                 Source::Oracle => engine(Kind::Oracle),
+                Source::Cuda(device) => engine(Kind::Cuda(*device)),
                 Source::Program(command) => {
                     Side::program(name, command, config, context, folder.path(), wake)
                 }
@@ -152,9 +153,11 @@ impl State {
                  --fault {fault}` and give that as a side"
             )));
         }
-        if !config.faults.is_empty() && !matches!(config.candidate, Source::Cpu | Source::Oracle) {
+        if !config.faults.is_empty()
+            && !matches!(config.candidate, Source::Cpu | Source::Oracle | Source::Cuda(_))
+        {
             return Err(SessionError::Usage(
-                "--fault needs an engine of ours as candidate: cpu or oracle".into(),
+                "--fault needs an engine of ours as candidate: cpu, cuda or oracle".into(),
             ));
         }
         let name = gguf.opt_str("general.name").ok().flatten().map(str::to_owned);

@@ -133,7 +133,7 @@ impl Side {
                 Ok(Box::new(recorded))
             })?
         };
-        let backend = if kind == Kind::Oracle { "oracle" } else { "CPU" };
+        let backend = kind.backend();
         Self::new(&path, maker, ("paritty".into(), backend.into()), remark, wake)
     }
 

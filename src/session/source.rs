@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::engine::open::{Kind, UnknownEngine};
+
 /// A source of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -11,6 +13,8 @@ pub enum Source {
     Cpu,
     /// Our CPU engine in f64: stands for exact arithmetic.
     Oracle,
+    /// Our engine on a GPU, by its number.
+    Cuda(usize),
     /// The real llama.cpp, as a child process of ours.
     LlamaCpp,
     /// A program that speaks the engine protocol, with its arguments.
@@ -19,20 +23,30 @@ pub enum Source {
     Trace(PathBuf),
 }
 
+impl From<Kind> for Source {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Cpu => Self::Cpu,
+            Kind::Oracle => Self::Oracle,
+            Kind::Cuda(device) => Self::Cuda(device),
+        }
+    }
+}
+
 /// An argument that names no source that this build can use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// A source that this version lacks.
-    #[error("source `{0}` is not in this version; use a trace file, cpu, oracle, llama.cpp or cmd:PROGRAM")]
-    Unavailable(String),
     /// llama.cpp without the feature.
     #[error(
         "this paritty was built without llama.cpp; install cmake and libclang-dev, then build with \
          `cargo build --release --features llama-cpp` (or pass the path of a trace that llama.cpp wrote)"
     )]
     NoLlamaCpp,
+    /// A device that is none.
+    #[error(transparent)]
+    UnknownEngine(#[from] UnknownEngine),
     /// An empty argument.
-    #[error("an empty source; expected a trace file, cpu, oracle, llama.cpp or cmd:PROGRAM")]
+    #[error("an empty source; expected a trace file, cpu, cuda, oracle, llama.cpp or cmd:PROGRAM")]
     Empty,
 }
 
@@ -42,18 +56,14 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, SourceError> {
         match text {
             "" => Err(SourceError::Empty),
-            "cpu" => Ok(Self::Cpu),
-            "oracle" => Ok(Self::Oracle),
             "llama.cpp" if cfg!(feature = "llama-cpp") => Ok(Self::LlamaCpp),
             "llama.cpp" => Err(SourceError::NoLlamaCpp),
-            "cuda" => Err(SourceError::Unavailable(text.into())),
-            _ if text.starts_with("cuda:") => {
-                Err(SourceError::Unavailable(crate::text::safe_short(text, 40)))
-            }
-            _ => Ok(match text.strip_prefix("cmd:") {
-                Some(command) => Self::Program(command.into()),
-                None => Self::Trace(text.into()),
-            }),
+            _ => match (text.strip_prefix("cmd:"), text.parse::<Kind>()) {
+                (Some(command), _) => Ok(Self::Program(command.into())),
+                (None, Ok(kind)) => Ok(kind.into()),
+                (None, Err(unknown)) if text.starts_with("cuda:") => Err(unknown.into()),
+                (None, Err(_)) => Ok(Self::Trace(text.into())),
+            },
         }
     }
 }
@@ -63,6 +73,7 @@ impl fmt::Display for Source {
         match self {
             Self::Cpu => f.write_str("cpu"),
             Self::Oracle => f.write_str("oracle"),
+            Self::Cuda(device) => Kind::Cuda(*device).fmt(f),
             Self::LlamaCpp => f.write_str("llama.cpp"),
             Self::Program(command) => write!(f, "cmd:{command}"),
             Self::Trace(path) => path.display().fmt(f),

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use self::kernel::{Bound, Moment};
+pub use self::ops::rope_frequencies;
 use self::real::Real;
-use super::{Engine, EngineError, Tap};
+use super::{Engine, EngineError, Tap, request};
 use crate::gguf::Gguf;
 use crate::model::{CaptureSet, Checkpoint, Graph, NodeId};
 use crate::trace::{Header, Settings, Tensor};
@@ -133,17 +134,6 @@ impl<T: Real> CpuEngine<T> {
         })
     }
 
-    fn check_token(&self, token: u32) -> Result<(), EngineError> {
-        let n_vocab = self.graph.n_vocab;
-        if (token as usize) < n_vocab {
-            Ok(())
-        } else {
-            Err(EngineError::Request(format!(
-                "token {token} is not in the vocabulary of {n_vocab}; is this the model that the tokens were made for?"
-            )))
-        }
-    }
-
     fn compute(&mut self, token: u32, tap: &mut dyn Tap) -> Result<(), EngineError> {
         let moment = Moment { position: self.position, token };
         for index in 0..self.graph.nodes.len() {
@@ -167,15 +157,9 @@ impl<T: Real> CpuEngine<T> {
                 .collect();
             self.bound[index].run(node, moment, &inputs, &mut out);
             if let Some(values) = self.grafts.remove(&NodeId(index as u32)) {
-                if values.len() != out.len() {
-                    let expected = out.len();
+                if let Err(error) = request::graft(node, moment.position, &values) {
                     self.rows[index] = out;
-                    return Err(EngineError::Request(format!(
-                        "graft at {} has {} values; the checkpoint has {expected} at position {}",
-                        node.checkpoint.map(|c| c.to_string()).unwrap_or_default(),
-                        values.len(),
-                        moment.position
-                    )));
+                    return Err(error);
                 }
                 out.iter_mut().zip(&values).for_each(|(out, v)| *out = T::from_f32(*v));
             }
@@ -183,21 +167,12 @@ impl<T: Real> CpuEngine<T> {
                 history.store(moment.position, &out, self.kv_f16);
             }
             if let (true, Some(checkpoint)) = (self.captured[index], node.checkpoint) {
-                let shape = output_shape(node, moment.position);
+                let shape = request::output_shape(node, moment.position);
                 tap.tensor(checkpoint, node.op.name(), &shape, &T::to_f32s(&out))?;
             }
             self.rows[index] = out;
         }
         Ok(())
-    }
-}
-
-/// Shape of a node's output at `position`, fastest axis first.
-fn output_shape(node: &crate::model::Node, position: usize) -> Vec<u32> {
-    if node.op.grows() {
-        vec![position as u32 + 1, node.width as u32]
-    } else {
-        node.shape.iter().map(|&n| n as u32).collect()
     }
 }
 
@@ -225,13 +200,9 @@ impl<T: Real> Engine for CpuEngine<T> {
     }
 
     fn step(&mut self, token: u32, tap: &mut dyn Tap) -> Result<&[f32], EngineError> {
-        self.check_token(token)?;
-        if self.position >= self.graph.n_ctx {
-            return Err(EngineError::Request(format!(
-                "position {} is beyond the model's context of {}",
-                self.position, self.graph.n_ctx
-            )));
-        }
+        request::token(&self.graph, token)?;
+        request::position(&self.graph, self.position)?;
+        tap.position(self.position);
         let pool = Arc::clone(&self.pool);
         let result = pool.install(|| self.compute(token, tap));
         self.grafts.clear();
@@ -248,19 +219,14 @@ impl<T: Real> Engine for CpuEngine<T> {
     }
 
     fn rewind(&mut self, position: usize) -> Result<(), EngineError> {
-        if position > self.position {
-            return Err(EngineError::Request(format!(
-                "cannot rewind to position {position}: only {} are computed",
-                self.position
-            )));
-        }
+        request::rewind(position, self.position)?;
         self.truncate(position);
         self.position = position;
         Ok(())
     }
 
     fn graft(&mut self, checkpoint: Checkpoint, values: Vec<f32>) -> Result<(), EngineError> {
-        let id = self.node_of(checkpoint)?;
+        let id = request::node(&self.graph, checkpoint)?;
         self.grafts.insert(id, values);
         Ok(())
     }
@@ -272,43 +238,20 @@ impl<T: Real> Engine for CpuEngine<T> {
         token: u32,
         inputs: &[&[f32]],
     ) -> Result<Tensor, EngineError> {
-        self.check_token(token)?;
-        let id = self.node_of(checkpoint)?;
+        request::token(&self.graph, token)?;
+        request::inputs(&self.graph, checkpoint, position, inputs)?;
+        let id = request::node(&self.graph, checkpoint)?;
         let node = self.graph.node(id);
-        if inputs.len() != node.inputs.len() {
-            return Err(EngineError::Request(format!(
-                "{checkpoint} has {} inputs, {} were given",
-                node.inputs.len(),
-                inputs.len()
-            )));
-        }
-        for (i, (values, input)) in inputs.iter().zip(&node.inputs).enumerate() {
-            let input = self.graph.node(*input);
-            let repeats = node.op.history_input() == Some(i) || input.op.grows();
-            let expected = input.width * if repeats { position + 1 } else { 1 };
-            if values.len() != expected {
-                return Err(EngineError::Request(format!(
-                    "input {i} of {checkpoint} has {} values, expected {expected} at position {position}",
-                    values.len()
-                )));
-            }
-        }
         let wide: Vec<Vec<T>> = inputs.iter().map(|v| v.iter().map(|&x| T::from_f32(x)).collect()).collect();
         let rows: Vec<&[T]> = wide.iter().map(Vec::as_slice).collect();
         let mut out = Vec::new();
         self.bound[id.index()].run(node, Moment { position, token }, &rows, &mut out);
-        let shape = output_shape(node, position);
+        let shape = request::output_shape(node, position);
         Ok(Tensor { shape, values: T::to_f32s(&out).into_owned(), exact: true })
     }
 }
 
 impl<T: Real> CpuEngine<T> {
-    fn node_of(&self, checkpoint: Checkpoint) -> Result<NodeId, EngineError> {
-        self.graph
-            .find(checkpoint)
-            .ok_or_else(|| EngineError::Request(format!("this model has no checkpoint {checkpoint}")))
-    }
-
     fn truncate(&mut self, position: usize) {
         for history in self.history.iter_mut().flatten() {
             history.rows.truncate(position * history.width);

@@ -1,0 +1,5 @@
+#include "matvec/any.cuh"
+#include "matvec/stream.cuh"
+
+ANY(F16, f16)
+MATVEC(F16, f16)
