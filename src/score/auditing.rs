@@ -39,8 +39,8 @@ impl Judge for Auditing {
                     .iter()
                     .map(|node| Named {
                         checkpoint: node.checkpoint,
-                        mistakes: Vec::new(),
-                        instrument: false,
+                        mistakes: node.diagnoses.iter().map(|d| d.mistake.clone()).collect(),
+                        instrument: !node.diagnoses.is_empty() && node.diagnoses.iter().all(|d| d.instrument),
                     })
                     .collect(),
             ),

@@ -79,7 +79,9 @@ pub fn grade(truth: &Truth, answer: &Answer) -> Grade {
             right(true, truth.garbage() == Some(class.as_str()))
         }
         (Truth::Recorder { mistake, nodes }, Answer::Faulty(named)) => {
-            let first = named.first().filter(|n| nodes.contains(&n.checkpoint) && n.instrument);
+            // To name a recorder's mistake is to blame the recorder.
+            let blames = |n: &&Named| n.instrument || says(n, mistake);
+            let first = named.first().filter(|n| nodes.contains(&n.checkpoint)).filter(blames);
             // Some are known by what they leave in the trace.
             let class = truth.garbage().unwrap_or(mistake);
             right(first.is_some(), first.is_some_and(|n| says(n, mistake) || says(n, class)))
