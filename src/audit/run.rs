@@ -261,9 +261,12 @@ impl<'a> Auditor<'a> {
         let wider = rule.and_then(Rule::floor);
         let inexact = recording(&recorded.values, recorded.relative, recorded.absolute);
         let is_exact = recorded.relative == 0.0 && recorded.absolute == 0.0;
+        // A value rests on the sums of all operations inside, of which the last one's terms say nothing.
+        let rounds = |id: &&NodeId| !matches!(self.graph().node(**id).op, Op::Slice { .. });
+        let alone = stretch.nodes.iter().filter(rounds).count() <= 1;
         Tolerance {
             floor: Floor { row: wider.map_or(own.row, |w| w.max(own.row)), value: own.value },
-            values: extra == 0.0 && is_exact && wider.is_none(),
+            values: alone && extra == 0.0 && is_exact && wider.is_none(),
             extra: extra + if is_exact { 0.0 } else { inexact },
         }
     }
