@@ -104,12 +104,14 @@ pub fn run(trial: &Trial<'_>, folder: &Path, number: usize) -> Result<Judged, Sc
         }
     };
     let rows = judge(subject, &setup);
-    for path in &setup.temporary {
-        // A leftover in the temporary folder goes with it.
-        let _ = std::fs::remove_file(path);
-        let _ = std::fs::remove_file(path.with_extension("bin"));
-    }
+    setup.temporary.iter().for_each(|path| remove(path));
     rows.map(Judged::Rows)
+}
+
+/// Removes a trace with its sidecar; what stays goes with the temporary folder.
+fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    let _ = std::fs::remove_file(path.with_extension("bin"));
 }
 
 fn reference_name(subject: &Subject) -> &'static str {
@@ -180,6 +182,7 @@ fn faulty(subject: &Subject, injection: Injection, path: PathBuf) -> Result<Opti
     } else {
         let changed = changed(&subject.clean, &path)?;
         if changed.is_empty() {
+            remove(&path);
             return Ok(None);
         }
         if injection.fault().mislog().is_some() {
