@@ -11,9 +11,11 @@ const RUN: usize = 4;
 /// Above this, six decimals give all bits back: neighbours of f32 are 1e-6 apart there.
 const RECOVERABLE: f32 = 16.0;
 
+pub(super) const ID: &str = "text";
+
 impl Class for TextBytes {
     fn id(&self) -> &'static str {
-        "text"
+        ID
     }
 
     fn glyph(&self) -> char {

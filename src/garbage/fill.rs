@@ -27,9 +27,11 @@ const PATTERNS: &[(u32, &str)] = &[
     (0xffff_ffff, "memory filled with ones"),
 ];
 
+pub(super) const ID: &str = "fill-pattern";
+
 impl Class for FillPattern {
     fn id(&self) -> &'static str {
-        "fill-pattern"
+        ID
     }
 
     fn glyph(&self) -> char {
@@ -117,8 +119,10 @@ mod tests {
             assert!(!classes("l_out-0", &tensor(row)).contains(&"fill-pattern"), "one is chance");
         }
         let printed: f32 = format!("{:.6}", f32::from_bits(0xcccc_cccc)).parse().unwrap();
-        let mut row = tensor(vec![printed, printed, 1.0]);
+        let mut row = tensor(vec![printed, printed, printed, 1.0]);
         row.exact = false;
         assert!(classes("l_out-0", &row).contains(&"fill-pattern"));
+        row.values.remove(0);
+        assert!(!classes("l_out-0", &row).contains(&"fill-pattern"), "two decimals are chance");
     }
 }

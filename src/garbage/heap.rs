@@ -63,7 +63,13 @@ fn by_bits(class: &HeapPointer, sample: &Sample<'_>) -> Option<Finding> {
     if sample.profile.denormal == 0 {
         return None;
     }
-    let pairs = sample.values().as_chunks::<2>().0;
+    [0, 1].into_iter().find_map(|first| by_bits_from(class, sample, first))
+}
+
+/// As `by_bits`, with pairs that begin at channel `offset`: a row may begin in the middle of a word, behind
+/// a length of four bytes.
+fn by_bits_from(class: &HeapPointer, sample: &Sample<'_>, offset: usize) -> Option<Finding> {
+    let pairs = sample.values().get(offset..)?.as_chunks::<2>().0;
     let upper = |pair: &[f32; 2]| pair[1].to_bits();
     // Two denormals are rather two integers, unless the upper one is where programs live.
     let is_address = |pair: &[f32; 2]| {
@@ -77,7 +83,7 @@ fn by_bits(class: &HeapPointer, sample: &Sample<'_>) -> Option<Finding> {
     // Integers read as floats have denormals everywhere, a freed block at its links only; memory that
     // somebody else uses by now has several addresses of one region among anything.
     let elsewhere = (sample.profile.denormal as usize).saturating_sub(addresses.len());
-    let at_start = first <= 1 && elsewhere <= 4;
+    let at_start = first + offset <= 1 && elsewhere <= 4 && (offset == 0 || USUAL.contains(&region));
     let crowd = alike >= 2 && USUAL.contains(&region) && (elsewhere <= 4 || alike * 4 >= elsewhere);
     if !at_start && !crowd {
         return None;
@@ -90,13 +96,13 @@ fn by_bits(class: &HeapPointer, sample: &Sample<'_>) -> Option<Finding> {
         confidence,
         format!(
             "channels {} and {} together are the address 0x{address:012x}; {} such pair{} in the row",
-            2 * first,
-            2 * first + 1,
+            offset + 2 * first,
+            offset + 2 * first + 1,
             addresses.len(),
             if addresses.len() == 1 { "" } else { "s" }
         ),
     );
-    (finding.first_channel, finding.count) = (2 * first as u32, 2 * addresses.len() as u32);
+    (finding.first_channel, finding.count) = ((offset + 2 * first) as u32, 2 * addresses.len() as u32);
     Some(finding)
 }
 
@@ -303,6 +309,18 @@ mod tests {
         }
         // A low half that is itself a denormal hides the pair: below 1 in 200 of random addresses.
         assert!(found >= 985, "{found}");
+    }
+
+    #[test]
+    fn rows_that_begin_behind_a_length_are_found_by_their_bits() {
+        let mut noise = Noise::new(6);
+        let mut found = 0;
+        for _ in 0..200 {
+            // The upper half of the first link, then the whole second one.
+            let row = tensor(freed(&mut noise, 12, 2).split_off(1));
+            found += usize::from(classes("result_output", &row).contains(&"heap-pointer"));
+        }
+        assert!(found >= 195, "{found}");
     }
 
     #[test]

@@ -219,8 +219,7 @@ pub fn inspect(sample: &Sample<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = CLASSES.iter().filter_map(|class| class.check(sample)).collect();
     if found.len() > 1 {
         // What memory holds that is not the engine's says nothing about the engine.
-        let foreign =
-            |f: &Finding| matches!(f.class, heap::ID | "fill-pattern" | "text") && f.confidence >= 0.9;
+        let foreign = |f: &Finding| matches!(f.class, heap::ID | fill::ID | ascii::ID) && f.confidence >= 0.9;
         let taken: Vec<std::ops::Range<u32>> = found
             .iter()
             .filter(|f| foreign(f))

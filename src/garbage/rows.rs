@@ -85,10 +85,13 @@ impl Links {
             large: high(5) && (lead.len() < 8 || high(7)),
             size: high(8) && high(9),
         };
+        // A block that was used anew and cleared in part has zeros behind its links.
+        let third = links.second && high(4) && high(5);
         let explained = |i: usize| match i {
             0 | 1 => true,
             2 | 3 => links.second,
-            4..8 => links.large,
+            4 | 5 => links.large || third,
+            6 | 7 => links.large,
             _ => links.size,
         };
         (0..lead.len()).all(|i| explained(i) || !high(i)).then_some(links)
@@ -191,6 +194,11 @@ fn kind(sample: &Sample<'_>, lead: &[f32]) -> Kind {
     Kind::Sparse(in_lead, holes >= 2 && f64::from(holes) > 1.0 + 20.0 * chance)
 }
 
+/// Whether a finding of one row says that its memory holds somebody else's data.
+fn is_memory_of_others(finding: &Finding) -> bool {
+    finding.blame == Blame::Instrument && matches!(finding.class, super::fill::ID | super::ascii::ID)
+}
+
 /// Upper halves that a mask says are zero.
 fn highs(mask: usize) -> u32 {
     1 + (mask & 1) as u32 + 2 * (mask >> 1 & 1) as u32 + 2 * (mask >> 2 & 1) as u32
@@ -226,6 +234,8 @@ impl Rows {
                     self.positions.push(position);
                 }
             }
+            // Memory that somebody else filled says nothing of where an engine's own zeros are.
+            Kind::Sparse(..) if findings.iter().any(is_memory_of_others) => {}
             Kind::Sparse(in_lead, holed) => {
                 self.sparse += 1;
                 self.stray += in_lead;
