@@ -316,15 +316,14 @@ fn a_graft_replaces_a_checkpoint_for_one_step() {
             engine.rewind(3).unwrap();
             engine.graft(checkpoint, clean[&(3, checkpoint)].clone()).unwrap();
             let mut tap = Collect::default();
-            let step = engine.step(TOKENS[3], &mut tap).unwrap();
-            assert_eq!(bits(step), bits(&logits[3]), "{name} {checkpoint}");
+            let step = engine.step(TOKENS[3], &mut tap).unwrap().to_vec();
             assert_eq!(tap.tensors.len(), graph.checkpoints().count());
+            // A graft inside attention has it computed in parts: the same but for rounding.
+            let inside = matches!(checkpoint.site(), Site::Kq | Site::KqSoftMax);
+            let same = |a: &[f32], b: &[f32]| if inside { relative(a, b) < 1e-5 } else { bits(a) == bits(b) };
+            assert!(same(&step, &logits[3]), "{name} {checkpoint}");
             for (cell, values) in &tap.tensors {
-                assert_eq!(
-                    bits(values),
-                    bits(&clean[cell]),
-                    "{name}: {cell:?} after a graft at {checkpoint}"
-                );
+                assert!(same(values, &clean[cell]), "{name}: {cell:?} after a graft at {checkpoint}");
             }
             // Others change what follows, as in the oracle: this step's and the next one's, through the cache.
             let other: Vec<f32> = clean[&(3, checkpoint)].iter().rev().map(|v| 0.5 * v + 0.01).collect();
