@@ -20,8 +20,7 @@ pub mod tally;
 pub mod truth;
 
 use std::path::Path;
-
-use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use grade::Row;
 pub use judge::{Answer, Judge};
@@ -95,19 +94,36 @@ pub fn score(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Score, ScoreError> {
     let trials = plan::trials(subjects, options)?;
-    let done = std::sync::atomic::AtomicUsize::new(0);
-    let results: Vec<run::Judged> = trials
-        .par_iter()
-        .enumerate()
-        .map(|(number, trial)| {
-            let judged = run::run(trial, folder, number);
-            let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            progress(done, trials.len());
-            judged
-        })
-        .collect::<Result<_, _>>()?;
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // Threads of our own: inside, engines and the audit share the pool's, and a trial that waits for the
+    // pool must not take up another one on the same stack.
+    let work = || {
+        let mut results = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(trial) = trials.get(number) else { return Ok(results) };
+            let judged = run::run(trial, folder, number).inspect_err(|_| {
+                // Nobody else needs to begin.
+                next.fetch_max(trials.len(), Ordering::Relaxed);
+            })?;
+            results.push((number, judged));
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, trials.len());
+        }
+    };
+    let mut results: Vec<(usize, run::Judged)> = Vec::new();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| -> Result<(), ScoreError> {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            let part: Result<_, ScoreError> =
+                worker.join().unwrap_or_else(|_| Err(ScoreError::Other("a trial ended unexpectedly".into())));
+            results.extend(part?);
+        }
+        Ok(())
+    })?;
+    results.sort_by_key(|(number, _)| *number);
     let mut score = Score::default();
-    for judged in results {
+    for (_, judged) in results {
         match judged {
             run::Judged::Rows(mut rows) => score.rows.append(&mut rows),
             run::Judged::NotCounted(what) => score.not_counted.push(what),
