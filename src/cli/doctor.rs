@@ -182,9 +182,13 @@ fn kept(folder: &std::path::Path) -> String {
     )
 }
 
+#[cfg(feature = "llama-cpp")]
+#[expect(clippy::unnecessary_wraps, reason = "the same in every build")]
 fn llama_cpp() -> Result<String, String> {
-    #[cfg(feature = "llama-cpp")]
-    return Ok("built in (--engine llama.cpp, --reference llama.cpp)".into());
-    #[cfg(not(feature = "llama-cpp"))]
+    Ok("built in (--engine llama.cpp, --reference llama.cpp)".into())
+}
+
+#[cfg(not(feature = "llama-cpp"))]
+fn llama_cpp() -> Result<String, String> {
     Err(super::trace::NO_LLAMA_CPP.replace(": install", ":\ninstall").replace(", then", ",\nthen"))
 }

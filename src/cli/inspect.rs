@@ -25,7 +25,7 @@ pub struct InspectArgs {
     /// The run that is trusted
     #[arg(long, value_name = "SRC")]
     reference: Source,
-    /// The run under test [default: cuda where there is a GPU, cpu otherwise]
+    /// The run under test [default: cpu]
     #[arg(long, value_name = "SRC")]
     candidate: Option<Source>,
     /// Text to start with, where no trace gives the tokens
