@@ -24,7 +24,7 @@ use crate::model::{CaptureSet, Checkpoint, arch};
 pub struct BenchArgs {
     /// Model file (GGUF)
     model: PathBuf,
-    /// Engine: cpu, cuda, cuda:N or oracle [default: cuda where there is a GPU, cpu otherwise]
+    /// Engine: cpu, cuda, cuda:N or oracle [default: cpu]
     #[arg(long, value_name = "ENGINE")]
     engine: Option<Kind>,
     /// Tokens of a run
