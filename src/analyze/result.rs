@@ -51,7 +51,7 @@ pub struct Analysis {
     pub unreadable: (u64, Vec<String>),
     /// By checkpoint: records, records with garbage.
     pub checkpoints: BTreeMap<Checkpoint, (u64, u64)>,
-    /// By position: records with garbage; the first [`POSITIONS`] of them.
+    /// By position: records with garbage; the first `POSITIONS` of them.
     pub bad_positions: BTreeMap<u32, u64>,
     /// By class.
     pub classes: BTreeMap<&'static str, ClassTally>,

@@ -36,7 +36,7 @@ pub struct Rows {
     pub blamed_on_engine: u32,
     /// What it is blamed for, by class.
     pub excused: Vec<(&'static str, u32)>,
-    /// Linked rows by [`Links::mask`].
+    /// Linked rows by `Links::mask`.
     pub masks: [u32; 8],
     /// Linked rows with a negative zero in a lower half.
     pub negative: u32,

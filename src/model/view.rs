@@ -13,7 +13,7 @@ pub enum View {
     Transposed,
     /// Rows come from elsewhere.
     Rows(RowOrder),
-    /// Blocks of this type are unpacked wrongly, as [`misread`](super::misread) says.
+    /// Blocks of this type are unpacked wrongly, as [`super::misread`] says.
     Misread(WeightType),
     /// Values are changed.
     Values(ValueChange),

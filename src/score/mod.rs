@@ -1,7 +1,7 @@
 //! How often a diagnosis is right: every mistake that can be made, in models of several architectures and
 //! weight types and in several layers, judged beside pairs of correct runs.
 //!
-//! A [`Subject`] is a model with a clean reference run, a [`Trial`](plan::Trial) one candidate with what is
+//! A [`Subject`] is a model with a clean reference run, a `Trial` one candidate with what is
 //! known to be wrong with it (the [`Truth`]), a [`Judge`] whoever says what is wrong without knowing. Judges
 //! are registered in [`JUDGES`]. Rows that are wrong stay in the result like all others.
 

@@ -1,4 +1,4 @@
-//! Reports of a finished comparison: a [`Document`](super::document::Document), and two formats of
+//! Reports of a finished comparison: a [`super::document::Document`], and two formats of
 //! their own for programs. Adding one means a file and a line in [`FORMATS`].
 
 mod cells;
