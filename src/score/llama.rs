@@ -4,21 +4,18 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::{Command, Stdio};
 
 use super::plan::places;
-use super::run::{rewritten, token};
+use super::run::rewritten;
 use super::subject::convert;
 use super::truth::Truth;
 use super::{Options, ScoreError, Subject};
-use crate::engine::run::{KvType, Run as _};
 use crate::fault::{FAULTS, Injection};
-use crate::gguf::{Gguf, WeightType};
-use crate::llama_cpp::sample::Sampling;
-use crate::llama_cpp::{ContextSettings, LlamaRun, LoadSettings, Model, RunSettings};
-use crate::model::{CaptureSet, Checkpoint};
+use crate::gguf::WeightType;
+use crate::model::Checkpoint;
 use crate::mutate::{Change, Edit};
-use crate::trace::{Token, TraceWriter};
+use crate::trace::Token;
 
 /// How llama.cpp is run.
 #[derive(Clone, Debug)]
@@ -139,37 +136,25 @@ pub fn make(subject: &Subject, setting: &Setting, folder: &Path, number: usize) 
     Ok(Made { reference: reference.clone(), candidate, temporary, truth, number: catalogue })
 }
 
+/// In a process of its own: what llama.cpp does not like in a file, it may abort for.
 fn record(model: &Path, setting: &Setting, tokens: &[Token], path: &Path) -> Result<(), ScoreError> {
-    let other = |e: &dyn fmt::Display| ScoreError::Other(e.to_string());
-    // Checked by our own reader first: its errors say more than llama.cpp's.
-    Gguf::open(model)?;
-    let load = LoadSettings { repack: !matches!(setting, Setting::NoRepack), ..LoadSettings::default() };
-    let columns = if matches!(setting, Setting::Batch) { tokens.len() } else { 1 };
-    let context = ContextSettings {
-        positions: tokens.len(),
-        columns,
-        threads: if matches!(setting, Setting::Threads) { 2 } else { 1 },
-        flash_attn: matches!(setting, Setting::FlashAttention),
-        kv: KvType::F16,
-        tapped: true,
+    let other = |e: std::io::Error| ScoreError::Other(format!("cannot start llama.cpp: {e}"));
+    let ids: Vec<String> = tokens.iter().map(|t| t.id.to_string()).collect();
+    let mut command = Command::new(std::env::current_exe().map_err(other)?);
+    command.arg("trace").arg(model).args(["--engine=llama.cpp", "--kv=f16"]);
+    command.arg(format!("--tokens={}", ids.join(","))).arg("-o").arg(path);
+    command.arg(if matches!(setting, Setting::Threads) { "--threads=2" } else { "--threads=1" });
+    match setting {
+        Setting::Batch => command.arg("--batch-prefill"),
+        Setting::FlashAttention => command.arg("--flash-attn=on"),
+        Setting::NoRepack => command.arg("--no-repack"),
+        _ => &mut command,
     };
-    let model = Arc::new(Model::load(model, load).map_err(|e| other(&e))?);
-    let settings = RunSettings { load, context, sampling: Sampling::default(), capture: CaptureSet::All };
-    let mut run = LlamaRun::new(model, settings, Arc::default()).map_err(|e| other(&e))?;
-    let mut header = run.header();
-    header.settings.n_ctx.get_or_insert(tokens.len() as u32);
-    let mut writer = TraceWriter::create(path, &header)?;
-    for (part, chunk) in tokens.chunks(columns).enumerate() {
-        let first = (part * columns) as u32;
-        for (position, t) in (first..).zip(chunk) {
-            let columns = Some(chunk.len() as u32);
-            writer.token(position, &Token { columns, ..token(t.id) })?;
-        }
-        let ids: Vec<u32> = chunk.iter().map(|t| t.id).collect();
-        run.feed(&ids, &mut writer).map_err(|e| other(&e))?;
-        for (position, _) in (first..).zip(chunk) {
-            writer.complete(position)?;
-        }
+    let output = command.env("GGML_NO_BACKTRACE", "1").stdin(Stdio::null()).output().map_err(other)?;
+    if output.status.success() {
+        return Ok(());
     }
-    Ok(writer.end()?)
+    let said = String::from_utf8_lossy(&output.stderr);
+    let why = said.lines().rfind(|l| !l.trim().is_empty()).unwrap_or_default();
+    Err(ScoreError::Other(format!("llama.cpp refuses: {}", crate::text::safe_short(why, 120))))
 }
