@@ -62,7 +62,8 @@ pub fn judge(recorded: &[f32], computed: &Computed, tolerance: &Tolerance) -> De
         }
         // f32's own step near zero is nothing an engine can be held to.
         let bound = tolerance.floor.value * EPSILON * scale + f64::from(f32::MIN_POSITIVE);
-        let times = difference.abs() / bound;
+        // Of a value that is not finite the bound is none either; what agrees needs none.
+        let times = if difference == 0.0 { 0.0 } else { difference.abs() / bound };
         if !(times <= 1.0) {
             beyond += 1;
         }

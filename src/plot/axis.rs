@@ -4,6 +4,8 @@ use super::style::nice_step;
 
 /// Values larger than this are drawn as if they were it; sums and differences of them stay finite.
 const LARGEST: f64 = 1e300;
+/// Values nearer to zero than this are drawn there; steps between larger ones are normal numbers.
+const SMALLEST: f64 = 1e-280;
 /// Decades that a logarithmic axis covers at most, counted from its upper end.
 const MAX_DECADES: i32 = 60;
 
@@ -30,8 +32,8 @@ pub struct Axis {
 impl Axis {
     /// An even axis around the finite ones of `values`, with about `ticks` labels.
     pub fn linear(values: impl Iterator<Item = f64>, ticks: usize) -> Self {
-        let (mut low, mut high) =
-            range(values.filter(|v| v.is_finite()).map(|v| v.clamp(-LARGEST, LARGEST))).unwrap_or((0.0, 1.0));
+        let drawn = |v: f64| if v.abs() < SMALLEST { 0.0 } else { v.clamp(-LARGEST, LARGEST) };
+        let (mut low, mut high) = range(values.filter(|v| v.is_finite()).map(drawn)).unwrap_or((0.0, 1.0));
         if low >= high {
             let pad = if low == 0.0 { 1.0 } else { low.abs() / 2.0 };
             (low, high) = (low - pad, high + pad);
