@@ -185,7 +185,8 @@ fn degenerate_pairs_are_drawn_and_reported() {
             "all values equal",
             Trace { value: &|_, _, _| 1.0, ..Trace::default() },
             Trace { value: &|_, _, _| 1.0, ..Trace::default() },
-            0,
+            // Constant rows are a logger's.
+            1,
         ),
         ("nothing finite in the candidate", Trace::default(), Trace { value: &nan, ..Trace::default() }, 1),
         (
