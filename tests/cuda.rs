@@ -352,6 +352,18 @@ fn a_graft_replaces_a_checkpoint_for_one_step() {
 }
 
 #[test]
+fn departures_are_refused_before_any_device_is_asked_for() {
+    let (gguf, graph) = demo();
+    for fault in ["gqa-tile", "transposed@1", "mask-shifted", "norm-bf16", "stale-input"] {
+        let mut wrong = graph.clone();
+        fault.parse::<Injection>().unwrap().apply(&mut wrong).unwrap();
+        let refused = CudaEngine::new(&gguf, wrong, &CudaOptions::default(), &mut |_, _| {});
+        let error = refused.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains("cannot make this fault"), "{fault}: {error}");
+    }
+}
+
+#[test]
 #[ignore = "needs a CUDA GPU: cargo test --test cuda -- --ignored"]
 fn faults_show_as_they_do_on_the_cpu() {
     let folder = tempfile::tempdir().unwrap();
@@ -364,6 +376,10 @@ fn faults_show_as_they_do_on_the_cpu() {
             let mut wrong = graph.clone();
             let injection: Injection = fault.id().parse().unwrap();
             if injection.apply(&mut wrong).is_err() {
+                continue;
+            }
+            // What only the CPU executes is refused (see the test above).
+            if wrong.departs().is_some() {
                 continue;
             }
             let (device, _) = run(&mut cuda(&gguf, &wrong, false), &TOKENS, CaptureSet::All);

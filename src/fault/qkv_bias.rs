@@ -23,8 +23,12 @@ impl Fault for QkvBias {
     }
     fn apply(&self, node: &mut Node, _: &Graph) -> bool {
         let after = [Site::Qcur, Site::Kcur, Site::Vcur, Site::WqkvB];
-        matches!(node.op, Op::AddBias)
-            && node.checkpoint.is_some_and(|c| after.contains(&c.site()))
-            && node.weight.take().is_some()
+        let made =
+            matches!(node.op, Op::AddBias) && node.checkpoint.is_some_and(|c| after.contains(&c.site()));
+        if made {
+            node.op = Op::Scale { factor: 1.0 };
+            (node.weight, node.weight_type) = (None, None);
+        }
+        made
     }
 }

@@ -243,6 +243,14 @@ impl Graph {
         self.nodes.iter().find_map(|n| n.op.attention())
     }
 
+    /// The first node that departs from the right computation in a way that its operation's attributes
+    /// cannot say, in words: for a backend that does not execute departures.
+    pub fn departs(&self) -> Option<String> {
+        let node = self.nodes.iter().find(|n| !n.departure.is_none())?;
+        let name = node.checkpoint.map_or_else(|| node.op.name().to_owned(), |c| c.to_string());
+        Some(format!("{name}: {}", node.departure.names().join(", ")))
+    }
+
     /// Every checkpoint, in order of execution.
     pub fn checkpoints(&self) -> impl Iterator<Item = Checkpoint> {
         self.nodes.iter().filter_map(|n| n.checkpoint)

@@ -57,7 +57,8 @@ fn weights(edit: &mut Edit<'_>, right: &Graph, done: &mut Node, after: &Node) ->
             }
             None if matches!(done.op, Op::AddBias) => {
                 edit.view(&weight, View::Values(ValueChange::Scaled(0.0)))?;
-                done.weight = None;
+                done.op = Op::Scale { factor: 1.0 };
+                (done.weight, done.weight_type) = (None, None);
             }
             Some(other) if *other != weight && uses(right, Some(&weight)) == 1 => {
                 edit.take(&weight, other)?;

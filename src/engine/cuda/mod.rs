@@ -109,6 +109,11 @@ impl CudaEngine {
         options: &CudaOptions,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, EngineError> {
+        if let Some(departure) = graph.departs() {
+            return Err(EngineError::Request(format!(
+                "the CUDA engine cannot make this fault ({departure}): use engine cpu or oracle"
+            )));
+        }
         let device = Device::open(options.device)?;
         let load = weights::Plan::new(gguf, &graph)?;
         let kernels = Kernels::load(&device, &Cache::of_user(), load.types())?;
