@@ -11,7 +11,9 @@ use paritty::engine::cpu::CpuOptions;
 use paritty::fault::Injections;
 use paritty::model::{CaptureSet, Checkpoint, Site};
 use paritty::session::headless::{self, Limits};
-use paritty::session::{Command, Config, Pace, RunState, Session, Snapshot, Source, SourceState, Tokens};
+use paritty::session::{
+    Command, Config, Pace, RunState, Session, Snapshot, Source, SourceState, Tokens, Wanted,
+};
 
 /// No test waits this long unless something hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -156,9 +158,7 @@ fn two_engines_generate_together_and_step_back() {
     assert_eq!(complete(&last), n_prompt + 6);
     assert!(matches!(*last.verdict, Verdict::WithinNoise { .. }), "{:?}", last.verdict);
 
-    commands
-        .blocking_send(Command::Focus { position: 4, checkpoint: Checkpoint::layer(Site::KcurRope, 2) })
-        .unwrap();
+    commands.blocking_send(Command::Focus(Wanted::cell(4, Checkpoint::layer(Site::KcurRope, 2)))).unwrap();
     let focused = wait(&|s| s.focus.as_ref().is_some_and(|f| f.position == 4));
     let focus = focused.focus.as_ref().unwrap();
     let (a, b) = (focus.reference.as_ref().unwrap(), focus.candidate.as_ref().unwrap());

@@ -138,10 +138,10 @@ fn stage() -> Link {
                 Command::Run => positions = scene.positions,
                 Command::Back => positions -= 1,
                 Command::Quit => break,
-                Command::Pause | Command::Restart | Command::Focus { .. } => {}
+                _ => {}
             }
             let focus = match order {
-                Command::Focus { position, checkpoint } => Some(Arc::new(scene.focus(position, checkpoint))),
+                Command::Focus(wanted) => Some(Arc::new(scene.focus(wanted.position, wanted.checkpoint))),
                 _ => publish.borrow().focus.clone(),
             };
             publish.send_replace(Arc::new(Snapshot { focus, ..up_to(&scene, positions) }));

@@ -13,6 +13,31 @@ pub struct TopEntry {
     pub other_rank: Option<u32>,
 }
 
+/// By what tokens are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ranking {
+    /// By the reference's probability.
+    #[default]
+    Reference,
+    /// By the candidate's.
+    Candidate,
+    /// By how far both probabilities are apart.
+    Difference,
+}
+
+/// One token with what both sides say of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ranked {
+    /// Token id.
+    pub token: u32,
+    /// Its logits: reference, candidate. `None` where a side has no logit for it.
+    pub logits: [Option<f32>; 2],
+    /// Its probabilities (softmax at temperature 1); NaN where a side's distribution does not exist.
+    pub probabilities: [Option<f32>; 2],
+    /// Its ranks, from 0; none for NaN.
+    pub ranks: [Option<u32>; 2],
+}
+
 /// The k most likely tokens of both sides.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopK {
@@ -20,6 +45,10 @@ pub struct TopK {
     pub reference: Vec<TopEntry>,
     /// By the candidate.
     pub candidate: Vec<TopEntry>,
+    /// The first k by `ranking`, with what both sides say of each.
+    pub rows: Vec<Ranked>,
+    /// By what `rows` are ordered.
+    pub ranking: Ranking,
 }
 
 /// Metrics of a pair of logit rows.
@@ -61,9 +90,53 @@ pub fn logit_metrics(reference: &[f32], candidate: &[f32], k: usize) -> Option<L
     })
 }
 
-/// The `k` most likely tokens of both sides with their rank on the other.
-pub fn top_k(reference: &[f32], candidate: &[f32], k: usize) -> TopK {
-    TopK { reference: entries(reference, candidate, k), candidate: entries(candidate, reference, k) }
+/// The `k` most likely tokens of both sides with their rank on the other, and the first `k` by `ranking`.
+pub fn top_k(reference: &[f32], candidate: &[f32], k: usize, ranking: Ranking) -> TopK {
+    TopK {
+        reference: entries(reference, candidate, k),
+        candidate: entries(candidate, reference, k),
+        rows: ranked([reference, candidate], k, ranking),
+        ranking,
+    }
+}
+
+fn ranked(sides: [&[f32]; 2], k: usize, ranking: Ranking) -> Vec<Ranked> {
+    let norms = sides.map(log_sum_exp);
+    let probability =
+        |side: usize, token: usize| Some((f64::from(*sides[side].get(token)?) - norms[side]).exp() as f32);
+    let order = match ranking {
+        Ranking::Reference => top(sides[0], k),
+        Ranking::Candidate => top(sides[1], k),
+        Ranking::Difference => top(&differences(sides, norms), k),
+    };
+    let row = |token: u32| {
+        let at = token as usize;
+        Ranked {
+            token,
+            logits: sides.map(|side| side.get(at).copied()),
+            probabilities: [probability(0, at), probability(1, at)],
+            ranks: sides.map(|side| rank(side, token)),
+        }
+    };
+    order.into_iter().map(row).collect()
+}
+
+/// How far both probabilities of each token are apart. Where a distribution does not exist, how far the
+/// logits are; a NaN on one side alone is further than anything.
+fn differences(sides: [&[f32]; 2], norms: [f64; 2]) -> Vec<f32> {
+    let exist = norms.iter().all(|norm| !norm.is_nan());
+    let difference = |(&a, &b): (&f32, &f32)| {
+        if exist {
+            let p = |x: f32, norm: f64| (f64::from(x) - norm).exp();
+            return (p(a, norms[0]) - p(b, norms[1])).abs() as f32;
+        }
+        if a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) {
+            return 0.0;
+        }
+        let apart = (a - b).abs();
+        if apart.is_nan() { f32::INFINITY } else { apart }
+    };
+    sides[0].iter().zip(sides[1]).map(difference).collect()
 }
 
 fn entries(own: &[f32], other: &[f32], k: usize) -> Vec<TopEntry> {
@@ -184,11 +257,12 @@ mod tests {
 
     #[test]
     fn ranks_and_probabilities_of_both_sides() {
-        let t = top_k(&[0.0, 2.0, 1.0], &[2.0, 0.0, 1.0], 2);
+        let t = top_k(&[0.0, 2.0, 1.0], &[2.0, 0.0, 1.0], 2, Ranking::Difference);
         let ranks = |e: &[TopEntry]| e.iter().map(|e| (e.token, e.other_rank)).collect::<Vec<_>>();
         assert_eq!(ranks(&t.reference), [(1, Some(2)), (2, Some(1))]);
         assert_eq!(ranks(&t.candidate), [(0, Some(2)), (2, Some(1))]);
-        let p: f32 = top_k(&[0.0, 2.0, 1.0], &[], 3).reference.iter().map(|e| e.probability).sum();
+        let p: f32 =
+            top_k(&[0.0, 2.0, 1.0], &[], 3, Ranking::Reference).reference.iter().map(|e| e.probability).sum();
         assert!((p - 1.0).abs() < 1e-6);
     }
 

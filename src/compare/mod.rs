@@ -24,5 +24,5 @@ pub mod verdict;
 pub use cell::{CellMetrics, CellResult, CellState, Severity};
 pub use column::Column;
 pub use comparison::Comparison;
-pub use logits::{LogitMetrics, TopEntry, TopK, logit_metrics, top_k};
+pub use logits::{LogitMetrics, Ranked, Ranking, TopEntry, TopK, logit_metrics, top_k};
 pub use verdict::{Divergence, Verdict};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::compare::Verdict;
 use crate::model::Checkpoint;
 
-use super::{Command, RunState, Session, SessionError, Snapshot, SourceState};
+use super::{Command, RunState, Session, SessionError, Snapshot, SourceState, Wanted};
 
 /// How far a headless session goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub fn focus(
     checkpoint: Checkpoint,
 ) -> Result<Arc<Snapshot>, SessionError> {
     let mut link = session.link();
-    link.commands.blocking_send(Command::Focus { position, checkpoint }).map_err(|_| gone())?;
+    link.commands.blocking_send(Command::Focus(Wanted::cell(position, checkpoint))).map_err(|_| gone())?;
     loop {
         let snapshot = Arc::clone(&link.snapshots.borrow_and_update());
         if snapshot.focus.as_ref().is_some_and(|f| (f.position, f.checkpoint) == (position, checkpoint)) {

@@ -1,9 +1,12 @@
 //! What a snapshot shows of two runs, read from their stores.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::{Focus, TokenView};
-use crate::compare::{CellState, Comparison, logits};
+use super::layers::layers;
+use super::scores::scores;
+use super::{Focus, TokenView, Wanted};
+use crate::compare::{CellState, Column, Comparison, Severity, logits};
 use crate::model::Checkpoint;
 use crate::text::safe_short;
 use crate::trace::{Store, Tensor};
@@ -35,38 +38,62 @@ pub(super) fn tokens(stores: [&Store; 2], piece: impl Fn(u32) -> Option<String>)
         .collect()
 }
 
-/// The values of a cell and the most likely tokens at its position.
+/// One cell's values. What cannot be read is shown as missing; the column says `Unreadable`.
+pub(super) fn read(store: &Store, position: u32, checkpoint: Checkpoint) -> Option<Tensor> {
+    let mut tensor = Tensor::default();
+    store.read(position, checkpoint, &mut tensor).ok().filter(|there| *there).map(|_| tensor)
+}
+
+/// Severity of a cell that was compared.
+pub(super) fn severity(column: Option<&Column>, checkpoint: Checkpoint) -> Option<Severity> {
+    match column?.cell(checkpoint)?.state {
+        CellState::Compared { severity, .. } => Some(severity),
+        _ => None,
+    }
+}
+
+/// The values of a cell, the most likely tokens at its position, and what else is wanted. What `before`
+/// holds already is not read again.
 pub(super) fn focus(
-    [reference, candidate]: [&Store; 2],
+    stores: [&Store; 2],
     comparison: &Comparison,
-    (position, checkpoint): (u32, Checkpoint),
+    wanted: Wanted,
+    before: Option<&Focus>,
     piece: impl Fn(u32) -> Option<String>,
 ) -> Focus {
-    let read = |store: &Store, checkpoint| {
-        let mut tensor = Tensor::default();
-        // What cannot be read is shown as missing; the column says `Unreadable`.
-        store.read(position, checkpoint, &mut tensor).ok().filter(|there| *there).map(|_| tensor)
-    };
-    let values = |t: Option<Tensor>| t.map(|t| t.values).unwrap_or_default();
-    let (ref_logits, cand_logits) =
-        (values(read(reference, Checkpoint::LOGITS)), values(read(candidate, Checkpoint::LOGITS)));
-    let top = logits::top_k(&ref_logits, &cand_logits, TOP_K);
+    let Wanted { position, checkpoint, needs } = wanted;
+    let values = |store| read(store, position, Checkpoint::LOGITS).map(|t| t.values).unwrap_or_default();
+    let [ref_logits, cand_logits] = stores.map(values);
+    let top = logits::top_k(&ref_logits, &cand_logits, TOP_K, needs.ranking);
     let text = |token| piece(token).map_or_else(|| format!("#{token}"), |p| safe_short(&p, TEXT));
-    let pieces = top.reference.iter().chain(&top.candidate).map(|e| (e.token, text(e.token))).collect();
-    let column = comparison.columns().iter().find(|c| c.position == position);
+    let listed: BTreeSet<u32> = top
+        .reference
+        .iter()
+        .chain(&top.candidate)
+        .map(|e| e.token)
+        .chain(top.rows.iter().map(|r| r.token))
+        .collect();
+    let pieces = listed.into_iter().map(|token| (token, text(token))).collect();
+    let columns = comparison.columns();
+    let column = columns.binary_search_by_key(&position, |c| c.position).ok().map(|at| &*columns[at]);
+    let before = before.filter(|b| b.position == position);
     let (metrics, severity) = match column.and_then(|c| c.cell(checkpoint)).map(|c| c.state) {
         Some(CellState::Compared { metrics, severity, .. }) => (Some(metrics), Some(severity)),
         _ => (None, None),
     };
     Focus {
-        position,
-        checkpoint,
-        reference: read(reference, checkpoint),
-        candidate: read(candidate, checkpoint),
+        reference: read(stores[0], position, checkpoint),
+        candidate: read(stores[1], position, checkpoint),
+        layers: needs.layers.then(|| {
+            let before = before.and_then(|b| b.layers.as_deref());
+            Arc::new(layers(stores, &comparison.rows(), column, wanted, before))
+        }),
+        scores: needs.scores.then(|| Arc::new(scores(stores, position, checkpoint))),
         metrics,
         severity,
         top,
         pieces,
         logits: column.and_then(|c| c.logits),
+        ..Focus::new(wanted)
     }
 }

@@ -3,24 +3,36 @@
 
 pub mod child;
 mod config;
+pub mod diagnosis;
 mod driver;
 pub mod facts;
 pub mod headless;
+pub mod layers;
 pub mod link;
 mod look;
 mod plan;
+pub mod records;
 mod replay;
 mod run;
+pub mod scores;
 mod side;
 pub mod snapshot;
 pub mod source;
 mod still;
+pub mod wanted;
+pub mod which;
 mod words;
 
 pub use config::{Config, SessionError, Tokens};
+pub use diagnosis::{Diagnosed, DiagnosisState, Faulty, SideDiagnosed};
+pub use layers::{LayerRow, Layers};
 pub use link::Link;
+pub use records::{Arrived, Records};
 pub use replay::Pace;
 pub use run::Session;
+pub use scores::{Attention, Scores};
 pub use snapshot::{Command, Focus, RunState, SideStatus, Snapshot, SourceState, TokenView};
 pub use source::Source;
 pub use still::Still;
+pub use wanted::{Needs, Wanted};
+pub use which::Which;

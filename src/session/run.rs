@@ -12,7 +12,8 @@ use super::plan::{Goal, Plan};
 use super::side::{EngineParts, Side, trace_path};
 use super::words::Words;
 use super::{
-    Command, Config, Focus, Link, RunState, SessionError, Snapshot, Source, TokenView, Tokens, look,
+    Command, Config, DiagnosisState, Focus, Link, Records, RunState, SessionError, Snapshot, Source,
+    TokenView, Tokens, Wanted, Which, look,
 };
 use crate::compare::Comparison;
 use crate::engine::open::Kind;
@@ -87,8 +88,10 @@ struct State {
     goal: Goal,
     comparison: Comparison,
     tokens: Arc<Vec<TokenView>>,
-    focus: Option<(u32, Checkpoint)>,
+    focus: Option<Wanted>,
     focused: Option<Arc<Focus>>,
+    records: Arc<Records>,
+    diagnosis: DiagnosisState,
     message: Option<String>,
     /// Removed when the session ends; declared last so that the sides stop writing before.
     _folder: TempDir,
@@ -173,6 +176,8 @@ impl State {
             tokens: Arc::default(),
             focus: None,
             focused: None,
+            records: Arc::default(),
+            diagnosis: DiagnosisState::NotAsked,
             message: None,
             _folder: folder,
         };
@@ -198,15 +203,24 @@ impl State {
         loop {
             let mut more = false;
             let mut changed = BTreeSet::new();
-            for (side, other) in [(true, "reference"), (false, "candidate")] {
-                let side = if side { &mut self.reference } else { &mut self.candidate };
-                match side.poll(BUDGET) {
+            for which in Which::BOTH {
+                let side = match which {
+                    Which::Reference => &mut self.reference,
+                    Which::Candidate => &mut self.candidate,
+                };
+                let polled = side.poll(BUDGET);
+                let arrivals = side.take_arrivals();
+                if arrivals.1 > 0 {
+                    Arc::make_mut(&mut self.records).add(which, arrivals, Instant::now());
+                }
+                match polled {
                     Ok(mut news) => {
                         if news.restarted {
                             self.comparison = Comparison::new();
+                            self.focused = None;
                             changed.extend(self.reference.store().positions());
                             changed.extend(self.candidate.store().positions());
-                            self.message = Some(format!("the {other}'s trace was replaced: reading it anew"));
+                            self.message = Some(format!("the {which}'s trace was replaced: reading it anew"));
                         }
                         dirty |= news.touched || news.restarted;
                         more |= news.more;
@@ -229,7 +243,7 @@ impl State {
 
             let now = Instant::now();
             if dirty && (!more || now - published >= PUBLISH_EVERY) {
-                self.refocus(&changed);
+                self.refocus(Some(&changed));
                 outbox.send_replace(Arc::new(self.snapshot(revision)));
                 (revision, published, dirty) = (revision + 1, now, false);
             }
@@ -304,11 +318,15 @@ impl State {
                     _ => Some("started anew".into()),
                 };
             }
-            Command::Focus { position, checkpoint } => {
-                self.focus = Some((position, checkpoint));
-                self.focused = None;
-                self.refocus(&BTreeSet::new());
+            Command::Focus(wanted) => {
+                self.focus = Some(wanted);
+                self.refocus(None);
             }
+            Command::Diagnose => {
+                let text = "diagnose the recorded traces with `paritty diagnose` for now";
+                self.diagnosis = DiagnosisState::Failed(text.to_owned());
+            }
+            Command::CancelDiagnosis => self.diagnosis = DiagnosisState::Cancelled,
             Command::Quit => {}
         }
     }
@@ -386,15 +404,16 @@ impl State {
         look::tokens([self.reference.store(), self.candidate.store()], |id| self.words.piece(id))
     }
 
-    /// Reads the cell under the cursor again if it changed.
-    fn refocus(&mut self, changed: &BTreeSet<u32>) {
-        let Some((position, checkpoint)) = self.focus else { return };
-        if self.focused.is_some() && !changed.contains(&position) {
+    /// Reads the cell under the cursor again: if it is among those that changed, or at any rate.
+    fn refocus(&mut self, changed: Option<&BTreeSet<u32>>) {
+        let Some(wanted) = self.focus else { return };
+        if self.focused.is_some() && changed.is_some_and(|changed| !changed.contains(&wanted.position)) {
             return;
         }
         let stores = [self.reference.store(), self.candidate.store()];
         let piece = |id| self.words.piece(id);
-        self.focused = Some(Arc::new(look::focus(stores, &self.comparison, (position, checkpoint), piece)));
+        let before = self.focused.as_deref();
+        self.focused = Some(Arc::new(look::focus(stores, &self.comparison, wanted, before, piece)));
     }
 
     fn snapshot(&self, revision: u64) -> Snapshot {
@@ -416,6 +435,8 @@ impl State {
                 super::driver::Driver::ordered,
             ),
             focus: self.focused.clone(),
+            records: Arc::clone(&self.records),
+            diagnosis: self.diagnosis.clone(),
             message: self.message.clone(),
         }
     }

@@ -1,6 +1,6 @@
 //! One side of a session: a trace that is followed, and what makes it grow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::child::Child;
 use super::config::{Config, SessionError};
 use super::driver::Driver;
+use super::records::KEPT;
 use super::replay::Replay;
 use super::{SideStatus, Source, SourceState, Tokens};
 use crate::engine::cpu::CpuOptions;
@@ -21,7 +22,7 @@ use crate::fault::{Injections, recorder};
 use crate::gguf::Gguf;
 use crate::model::{CaptureSet, Graph};
 use crate::trace::tail::{Follow, Liveness};
-use crate::trace::{Notes, Store};
+use crate::trace::{Arrival, Notes, Store};
 
 /// What makes a trace grow.
 enum Maker {
@@ -208,7 +209,8 @@ impl Side {
         wake: &Arc<Notify>,
     ) -> Result<Self, SessionError> {
         let wake = Arc::clone(wake);
-        let follow = Follow::open(path, move || wake.notify_one())?;
+        let mut follow = Follow::open(path, move || wake.notify_one())?;
+        follow.keep_arrivals(KEPT);
         Ok(Self { follow, maker, team, backend, remark, failure: None })
     }
 
@@ -271,6 +273,11 @@ impl Side {
             news.touched = true;
         }
         Ok(news)
+    }
+
+    /// The newest records since the last call, and how many there were.
+    pub fn take_arrivals(&mut self) -> (VecDeque<Arrival>, u64) {
+        self.follow.take_arrivals()
     }
 
     /// Remembers that reading failed.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::{DiagnosisState, Layers, Records, Scores, Wanted};
 use crate::compare::{CellMetrics, Column, LogitMetrics, Severity, TopK, Verdict};
 use crate::model::Checkpoint;
 use crate::trace::{Notes, Tensor};
@@ -80,6 +81,12 @@ pub struct Focus {
     pub reference: Option<Tensor>,
     /// The candidate's values.
     pub candidate: Option<Tensor>,
+    /// What was asked for; may ask for more than is there.
+    pub wanted: Wanted,
+    /// The cursor's site in every layer, if that was asked for.
+    pub layers: Option<Arc<Layers>>,
+    /// The attention scores of the cursor's layer, if they were asked for.
+    pub scores: Option<Arc<Scores>>,
     /// Figures of the cell.
     pub metrics: Option<CellMetrics>,
     /// Severity of the cell.
@@ -90,6 +97,26 @@ pub struct Focus {
     pub pieces: Vec<(u32, String)>,
     /// Metrics of the logits at this position.
     pub logits: Option<LogitMetrics>,
+}
+
+impl Focus {
+    /// The answer before anything was read.
+    pub fn new(wanted: Wanted) -> Self {
+        Self {
+            position: wanted.position,
+            checkpoint: wanted.checkpoint,
+            reference: None,
+            candidate: None,
+            wanted,
+            layers: None,
+            scores: None,
+            metrics: None,
+            severity: None,
+            top: TopK::default(),
+            pieces: Vec::new(),
+            logits: None,
+        }
+    }
 }
 
 /// Everything a screen shows; cheap to clone.
@@ -117,6 +144,10 @@ pub struct Snapshot {
     pub step: u32,
     /// Answer to the last [`Command::Focus`].
     pub focus: Option<Arc<Focus>>,
+    /// The newest records of both runs.
+    pub records: Arc<Records>,
+    /// The diagnosis that was asked for.
+    pub diagnosis: DiagnosisState,
     /// The newest message for the user, safe to show.
     pub message: Option<String>,
 }
@@ -134,13 +165,12 @@ pub enum Command {
     Back,
     /// Start engines that failed anew.
     Restart,
-    /// Show the values of this cell.
-    Focus {
-        /// Position.
-        position: u32,
-        /// Checkpoint.
-        checkpoint: Checkpoint,
-    },
+    /// Show the values of this cell, and what else the open views need of its place.
+    Focus(Wanted),
+    /// Diagnose what both traces hold now: which operation is faulty, what kind of mistake, whose.
+    Diagnose,
+    /// Call the diagnosis off.
+    CancelDiagnosis,
     /// End the session.
     Quit,
 }

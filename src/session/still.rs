@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Focus, RunState, SideStatus, Snapshot, SourceState, look};
+use super::{DiagnosisState, Focus, RunState, SideStatus, Snapshot, SourceState, Wanted, look};
 use crate::compare::{Column, Comparison, Verdict};
 use crate::model::Checkpoint;
 use crate::text::{safe, safe_short};
@@ -66,14 +66,21 @@ impl<'a> Still<'a> {
             run: RunState::Static,
             step: self.candidate.map_or(0, |s| s.positions().count() as u32),
             focus: None,
+            records: Arc::default(),
+            diagnosis: DiagnosisState::NotAsked,
             message: None,
         }
     }
 
     /// The values of one cell.
     pub fn focus(&self, position: u32, checkpoint: Checkpoint) -> Focus {
+        self.look(Wanted::cell(position, checkpoint))
+    }
+
+    /// The values of one cell, and what else is wanted of its place.
+    pub fn look(&self, wanted: Wanted) -> Focus {
         let piece = |id| self.pieces.get(&id).cloned();
-        look::focus(self.stores(), self.comparison, (position, checkpoint), piece)
+        look::focus(self.stores(), self.comparison, wanted, None, piece)
     }
 }
 

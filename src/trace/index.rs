@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Header;
+use super::arrivals::Arrivals;
 use super::cell::{Cell, Notes, Place, Token};
 use super::limits::{MAX_FOREIGN, MAX_NAMES, MAX_NOTES, MAX_QUOTE};
 use super::record::{RawPlace, Record, TensorRecord};
@@ -40,6 +41,7 @@ pub struct Index {
     pub columns: BTreeMap<u32, Column>,
     pub ended: bool,
     pub notes: Notes,
+    pub arrivals: Arrivals,
     /// Positions with something new since [`Index::take_changed`].
     changed: BTreeSet<u32>,
     /// The position last put into `changed`.
@@ -125,6 +127,7 @@ impl Index {
             place,
         };
         self.notes.partial += u64::from(cell.is_partial());
+        self.arrivals.add(record, checkpoint, &cell);
 
         let key = (record.position, checkpoint);
         self.waiting.remove(&key);
@@ -225,6 +228,7 @@ impl Index {
     fn forget_run(&mut self) {
         let notes = std::mem::take(&mut self.notes);
         let names = std::mem::take(&mut self.names);
+        let arrivals = std::mem::take(&mut self.arrivals);
         *self = Self {
             notes: Notes {
                 skipped: notes.skipped,
@@ -234,6 +238,7 @@ impl Index {
                 ..Notes::default()
             },
             names,
+            arrivals,
             ..Self::default()
         };
     }

@@ -30,6 +30,7 @@
 //! is what others see, `read` and `sidecar` fetch values when asked, `tail` follows, `stream` passes over
 //! a finished trace once, `write` writes.
 
+pub mod arrivals;
 mod cell;
 pub mod dtype;
 pub mod header;
@@ -47,6 +48,7 @@ pub mod tail;
 mod values;
 pub mod write;
 
+pub use arrivals::Arrival;
 pub use cell::{Cell, Notes, Tensor, Token};
 pub use dtype::Dtype;
 pub use header::{Header, ModelInfo, Settings};

@@ -52,6 +52,10 @@ pub struct TensorRecord<'a> {
     pub name: Cow<'a, str>,
     /// Who computed it.
     pub team: Option<&'a [u8]>,
+    /// What the engine calls it, as raw JSON.
+    pub tensor: Option<&'a [u8]>,
+    /// The operation that made it, as raw JSON.
+    pub op: Option<&'a [u8]>,
     /// Type of the recorded values.
     pub dtype: Dtype,
     /// Shape.
@@ -77,6 +81,8 @@ struct Fields<'a> {
     checkpoint: Option<&'a [u8]>,
     position: Option<&'a [u8]>,
     team: Option<&'a [u8]>,
+    tensor: Option<&'a [u8]>,
+    op: Option<&'a [u8]>,
     dtype: Option<&'a [u8]>,
     shape: Option<&'a [u8]>,
     offset: Option<&'a [u8]>,
@@ -100,6 +106,8 @@ pub fn parse(line: &[u8], has_header: bool) -> Result<Record<'_>, Cow<'static, s
             b"checkpoint" => &mut fields.checkpoint,
             b"token_idx" => &mut fields.position,
             b"team" => &mut fields.team,
+            b"tensor" => &mut fields.tensor,
+            b"op" => &mut fields.op,
             b"dtype" => &mut fields.dtype,
             b"shape" => &mut fields.shape,
             b"offset" => &mut fields.offset,
@@ -190,7 +198,8 @@ fn tensor<'a>(
             format!("{count} values, but the shape {:?} has room for {}", shape.axes(), shape.len()).into()
         );
     }
-    Ok(TensorRecord { position, name, team: fields.team, dtype, shape, len: count as u32, place })
+    let Fields { team, tensor, op, .. } = *fields;
+    Ok(TensorRecord { position, name, team, tensor, op, dtype, shape, len: count as u32, place })
 }
 
 /// As text any float type is f32 once read; in a sidecar the bytes have to be a type we know.

@@ -1,5 +1,6 @@
 //! The index of a trace: tokens and cells in memory, values on disk until somebody reads them.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use super::cell::{Cell, Notes, Place, Tensor, Token};
@@ -7,7 +8,7 @@ use super::index::{Effect, Index};
 use super::limits::MAX_LINE;
 use super::sidecar::Sidecar;
 use super::source::{CHUNK, Found, Line, Source};
-use super::{Header, TraceError, VERSION, read, record};
+use super::{Arrival, Header, TraceError, VERSION, read, record};
 use crate::model::Checkpoint;
 
 /// One trace, indexed. Grows by [`Store::advance`]; values are read from disk on demand.
@@ -118,9 +119,21 @@ impl Store {
         })
     }
 
+    /// Keeps the newest `room` records from now on, for [`Store::take_arrivals`].
+    pub fn keep_arrivals(&mut self, room: usize) {
+        self.index.arrivals.keep(room);
+    }
+
+    /// The newest records since the last call, oldest first, and how many there were in all.
+    pub fn take_arrivals(&mut self) -> (VecDeque<Arrival>, u64) {
+        self.index.arrivals.take()
+    }
+
     fn restart(&mut self) {
         let restarts = self.index.notes.restarts + 1;
+        let arrivals = std::mem::take(&mut self.index.arrivals);
         self.index = Index::default();
+        self.index.arrivals = arrivals;
         self.index.notes.restarts = restarts;
         self.sidecar = Sidecar::default();
         self.refused = None;

@@ -3,6 +3,7 @@
 //! Events come late, come in heaps or not at all (network file systems, exhausted inotify limits),
 //! so nothing depends on them: [`Follow::patience`] says when to look again regardless.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::source::probe;
 use super::store::Progress;
-use super::{Store, TraceError};
+use super::{Arrival, Store, TraceError};
 
 /// Without growth for this long a trace counts as stalled: several times what a large model on a
 /// slow machine needs for a token, and still short for somebody who waits.
@@ -105,6 +106,16 @@ impl Follow {
             self.empty_looks = 0;
         }
         Ok(progress)
+    }
+
+    /// See [`Store::keep_arrivals`].
+    pub fn keep_arrivals(&mut self, room: usize) {
+        self.store.keep_arrivals(room);
+    }
+
+    /// See [`Store::take_arrivals`].
+    pub fn take_arrivals(&mut self) -> (VecDeque<Arrival>, u64) {
+        self.store.take_arrivals()
     }
 
     /// The index.

@@ -9,7 +9,9 @@ use paritty::compare::{
 };
 use paritty::garbage::{Blame, Finding};
 use paritty::model::{Checkpoint, Site};
-use paritty::session::{Focus, RunState, SideStatus, Snapshot, SourceState, TokenView};
+use paritty::session::{
+    DiagnosisState, Focus, RunState, SideStatus, Snapshot, SourceState, TokenView, Wanted,
+};
 use paritty::trace::{Notes, Tensor};
 
 /// Sites of one layer, as a llama has them.
@@ -186,6 +188,8 @@ impl Scene {
             run: RunState::Paused,
             step: self.positions,
             focus: None,
+            records: Arc::default(),
+            diagnosis: DiagnosisState::NotAsked,
             message: None,
         }
     }
@@ -232,13 +236,11 @@ impl Scene {
             order.iter().zip(probabilities).map(|(&(token, rank), p)| entry(token, p * 0.7, rank)).collect()
         };
         Focus {
-            position,
-            checkpoint,
             reference: tensor(reference),
             candidate: tensor(candidate),
             metrics: Some(metrics(severity)),
             severity: Some(Severity(severity)),
-            top: TopK { reference: reference_top, candidate: candidate_top },
+            top: TopK { reference: reference_top, candidate: candidate_top, ..TopK::default() },
             pieces: (0..10).map(|i| (i, WORDS[i as usize].to_owned())).collect(),
             logits: Some(LogitMetrics {
                 kl: if agrees { 1.2e-5 } else { 0.412 },
@@ -247,6 +249,7 @@ impl Scene {
                 k: 8,
                 margin: 1.31,
             }),
+            ..Focus::new(Wanted::cell(position, checkpoint))
         }
     }
 
@@ -270,6 +273,8 @@ pub fn empty() -> Snapshot {
         run: RunState::Static,
         step: 0,
         focus: None,
+        records: Arc::default(),
+        diagnosis: DiagnosisState::NotAsked,
         message: None,
     }
 }

@@ -9,7 +9,7 @@ use crate::compare::{
 use crate::garbage::{Blame, Finding};
 use crate::model::{Checkpoint, Site};
 use crate::plot::Cursor;
-use crate::session::{Focus, RunState, SideStatus, Snapshot, SourceState, TokenView};
+use crate::session::{DiagnosisState, Focus, RunState, SideStatus, Snapshot, SourceState, TokenView, Wanted};
 use crate::trace::{Notes, Tensor};
 
 /// Kinds of sessions.
@@ -213,7 +213,7 @@ fn top(noise: &mut Noise, hostile: bool) -> (TopK, Vec<(u32, String)>) {
         .collect();
     pieces.push((999, if hostile { "\u{9b}31m".to_owned() } else { "▁like".to_owned() }));
     let _ = noise.uniform();
-    (TopK { reference, candidate }, pieces)
+    (TopK { reference, candidate, ..TopK::default() }, pieces)
 }
 
 fn severity_at(
@@ -364,14 +364,12 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
     }
     let (top, pieces) = top(&mut noise, kind == Kind::Hostile);
     let top = if kind == Kind::One {
-        TopK { reference: top.reference[..1].to_vec(), candidate: Vec::new() }
+        TopK { reference: top.reference[..1].to_vec(), ..TopK::default() }
     } else {
         top
     };
     let focus = (kind != Kind::Empty).then(|| {
         Arc::new(Focus {
-            position: cursor.position,
-            checkpoint: cursor.checkpoint,
             reference: Some(reference),
             candidate: (kind != Kind::One).then_some(candidate),
             metrics: Some(metrics(if kind == Kind::Clean { 0.4 } else { 214.0 })),
@@ -379,6 +377,7 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
             top,
             pieces,
             logits: Some(LogitMetrics { kl: 0.412, top1_agrees: false, overlap: 8, k: 10, margin: 1.7 }),
+            ..Focus::new(Wanted::cell(cursor.position, cursor.checkpoint))
         })
     });
     let mut reference = side("llama.cpp", "CPU", SourceState::Live);
@@ -407,6 +406,8 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
         run: RunState::Paused,
         step: 18,
         focus,
+        records: Arc::default(),
+        diagnosis: DiagnosisState::NotAsked,
         message: (kind == Kind::Odd).then(|| "the reference stalled".to_owned()),
     };
     (snapshot, cursor)

@@ -19,7 +19,7 @@ pub use rows::{Row, Rows};
 
 use crate::compare::{CellState, Verdict};
 use crate::model::Checkpoint;
-use crate::session::{Command, Focus, Snapshot, TokenView};
+use crate::session::{Command, Focus, Snapshot, TokenView, Wanted};
 
 /// The state of the screen.
 #[derive(Debug)]
@@ -179,7 +179,7 @@ impl App {
         let Cursor { position, checkpoint, .. } = self.cursor;
         let place = (position, checkpoint);
         let there = !self.axis.is_empty() && !self.rows.checkpoints().is_empty();
-        (there && self.asked != Some(place)).then_some(Command::Focus { position, checkpoint })
+        (there && self.asked != Some(place)).then_some(Command::Focus(Wanted::cell(position, checkpoint)))
     }
 
     /// Remembers that [`App::wanted_focus`] was sent.

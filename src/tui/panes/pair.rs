@@ -35,8 +35,8 @@ fn cut(tensor: &Tensor, wide: usize, narrow: usize) -> Cow<'_, Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::TopK;
     use crate::model::Checkpoint;
+    use crate::session::Wanted;
 
     #[test]
     fn padding_is_cut_row_by_row() {
@@ -44,15 +44,9 @@ mod tests {
             Some(Tensor { shape: shape.to_vec(), values: values.to_vec(), exact: true })
         };
         let mut focus = Focus {
-            position: 0,
-            checkpoint: Checkpoint::LOGITS,
             reference: tensor(&[4, 1, 2], &[1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0]),
             candidate: tensor(&[2, 2], &[1.0, 2.0, 3.0, 4.0]),
-            metrics: None,
-            severity: None,
-            top: TopK::default(),
-            pieces: Vec::new(),
-            logits: None,
+            ..Focus::new(Wanted::cell(0, Checkpoint::LOGITS))
         };
         let (a, b) = aligned(&focus);
         let (a, b) = (a.unwrap(), b.unwrap());
