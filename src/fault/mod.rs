@@ -243,8 +243,14 @@ impl Injection {
     }
 }
 
+impl PartialEq for Injection {
+    fn eq(&self, other: &Self) -> bool {
+        (self.fault.id(), self.layer) == (other.fault.id(), other.layer)
+    }
+}
+
 /// Faults made together, in the order in which they were named.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Injections(Vec<Injection>);
 
 impl Injections {

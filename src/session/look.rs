@@ -33,6 +33,7 @@ pub(super) fn tokens(stores: [&Store; 2], piece: impl Fn(u32) -> Option<String>)
                     (None, None) => String::new(),
                 },
                 from_prompt: token.is_some_and(|t| t.from_prompt),
+                candidate: None,
             }
         })
         .collect()

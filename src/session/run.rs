@@ -290,6 +290,7 @@ impl State {
         !Arc::ptr_eq(&before, &self.comparison.verdict())
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "commands are taken in")]
     fn obey(&mut self, command: Command) {
         match command {
             Command::Step => {
@@ -327,6 +328,11 @@ impl State {
                 self.diagnosis = DiagnosisState::Failed(text.to_owned());
             }
             Command::CancelDiagnosis => self.diagnosis = DiagnosisState::Cancelled,
+            Command::RunUntil(_)
+            | Command::Breakpoints(_)
+            | Command::Speed(_)
+            | Command::Feed(_)
+            | Command::Rerun(_) => self.message = Some("not there yet".into()),
             Command::Quit => {}
         }
     }
@@ -434,6 +440,7 @@ impl State {
                 || self.candidate.store().positions().count() as u32,
                 super::driver::Driver::ordered,
             ),
+            stepping: Arc::default(),
             focus: self.focused.clone(),
             records: Arc::clone(&self.records),
             diagnosis: self.diagnosis.clone(),

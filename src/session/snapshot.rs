@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{DiagnosisState, Layers, Records, Scores, Wanted};
+use super::{Change, DiagnosisState, Feed, Layers, Records, Scores, Stepping, Stop, Wanted};
 use crate::compare::{CellMetrics, Column, LogitMetrics, Severity, TopK, Verdict};
 use crate::model::Checkpoint;
 use crate::trace::{Notes, Tensor};
@@ -55,6 +55,8 @@ pub struct TokenView {
     pub text: String,
     /// Whether it belongs to the prompt.
     pub from_prompt: bool,
+    /// Id and text of the candidate's token, where it is another than the reference's.
+    pub candidate: Option<(u32, String)>,
 }
 
 /// Whether candidate engines step by themselves.
@@ -142,6 +144,8 @@ pub struct Snapshot {
     pub run: RunState,
     /// Positions that the candidate has computed.
     pub step: u32,
+    /// How it steps.
+    pub stepping: Arc<Stepping>,
     /// Answer to the last [`Command::Focus`].
     pub focus: Option<Arc<Focus>>,
     /// The newest records of both runs.
@@ -153,7 +157,7 @@ pub struct Snapshot {
 }
 
 /// What a session can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Compute one more position.
     Step,
@@ -171,6 +175,17 @@ pub enum Command {
     Diagnose,
     /// Call the diagnosis off.
     CancelDiagnosis,
+    /// Compute until this is met (or everything is computed); then pause. A position that is
+    /// computed already is gone back to.
+    RunUntil(Stop),
+    /// The conditions at which any run pauses from now on; replaces the ones before.
+    Breakpoints(Vec<Stop>),
+    /// Positions a second at most; `None`: as fast as it goes.
+    Speed(Option<f32>),
+    /// Who chooses the tokens.
+    Feed(Feed),
+    /// Go back and compute the candidate anew with something changed.
+    Rerun(Change),
     /// End the session.
     Quit,
 }

@@ -65,6 +65,7 @@ impl<'a> Still<'a> {
             verdict: if alone { Arc::new(Verdict::Pending) } else { self.comparison.verdict() },
             run: RunState::Static,
             step: self.candidate.map_or(0, |s| s.positions().count() as u32),
+            stepping: Arc::default(),
             focus: None,
             records: Arc::default(),
             diagnosis: DiagnosisState::NotAsked,

@@ -179,7 +179,7 @@ impl EventLoop {
 
     /// Sends what waits, in order; never blocks.
     fn send(&mut self) {
-        while let Some(&command) = self.waiting.front() {
+        while let Some(command) = self.waiting.front().cloned() {
             match self.link.commands.try_send(command) {
                 Ok(()) => {
                     self.waiting.pop_front();

@@ -141,6 +141,7 @@ impl Scene {
                 id: Some(100 + position % 10),
                 text: WORDS[position as usize % WORDS.len()].to_owned(),
                 from_prompt: position < 6,
+                candidate: None,
             })
             .collect();
         let coverage = Coverage {
@@ -187,6 +188,7 @@ impl Scene {
             verdict: Arc::new(verdict),
             run: RunState::Paused,
             step: self.positions,
+            stepping: Arc::default(),
             focus: None,
             records: Arc::default(),
             diagnosis: DiagnosisState::NotAsked,
@@ -272,6 +274,7 @@ pub fn empty() -> Snapshot {
         verdict: Arc::new(Verdict::Pending),
         run: RunState::Static,
         step: 0,
+        stepping: Arc::default(),
         focus: None,
         records: Arc::default(),
         diagnosis: DiagnosisState::NotAsked,

@@ -337,6 +337,7 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
             id: Some(position * 3),
             text: text[position as usize % text.len()].to_owned(),
             from_prompt: position < 9,
+            candidate: None,
         })
         .collect();
     let cursor = match kind {
@@ -405,6 +406,7 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
         verdict: Arc::new(verdict),
         run: RunState::Paused,
         step: 18,
+        stepping: Arc::default(),
         focus,
         records: Arc::default(),
         diagnosis: DiagnosisState::NotAsked,

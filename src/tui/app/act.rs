@@ -149,7 +149,7 @@ impl App {
     }
 
     fn command_engine(&mut self, command: Command) {
-        match (self.snapshot.run, command) {
+        match (self.snapshot.run, &command) {
             (RunState::Static, _) => self.tell("both runs are traces: there is no engine to step", false),
             (RunState::Finished, Command::Step | Command::Run) => {
                 self.tell("everything asked for has been computed", false);

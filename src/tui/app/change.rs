@@ -19,7 +19,8 @@ pub(super) fn looks_the_same(a: &Snapshot, b: &Snapshot) -> bool {
         && a.columns.len() == b.columns.len()
         && a.columns.iter().zip(&b.columns).all(|(a, b)| Arc::ptr_eq(a, b))
         && (Arc::ptr_eq(&a.verdict, &b.verdict) || a.verdict == b.verdict)
-        && (&a.model, &a.message, a.run, a.step) == (&b.model, &b.message, b.run, b.step)
+        && (&a.model, &a.message, a.run, a.step, &a.stepping)
+            == (&b.model, &b.message, b.run, b.step, &b.stepping)
         && shown_of(&a.reference) == shown_of(&b.reference)
         && shown_of(&a.candidate) == shown_of(&b.candidate)
 }

@@ -1,0 +1,243 @@
+//! Where a run pauses by itself: conditions, as a user writes them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use regex::Regex;
+
+use crate::garbage::{self, CLASSES};
+use crate::text::safe_short;
+
+/// A condition on one position that both sides have computed. A run pauses at the first position,
+/// in order, where it holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    /// This position is computed.
+    Position(u32),
+    /// The verdict has become that the runs part, whether here or at an earlier position.
+    Divergence,
+    /// Some cell is this many times as far apart as noise explains, or more. NaN counts as more.
+    Severity(f32),
+    /// A value of either side is NaN or infinite.
+    NonFinite,
+    /// Values of either side are garbage of the class with this id; of any class, if none is named,
+    /// that is blamed on somebody.
+    Garbage(Option<String>),
+    /// The most likely tokens of both sides differ.
+    ArgmaxDiffers,
+    /// The text of the position's token matches, on either side.
+    Token(TokenPattern),
+}
+
+/// Every form that [`Stop`] is written in, and what it means: for help, completion and errors.
+pub const STOPS: &[(&str, &str)] = &[
+    ("position N", "position N is computed"),
+    ("divergence", "the verdict has become that the runs part"),
+    ("severity N", "a cell differs by N times the noise or more"),
+    ("nonfinite", "a value of either side is NaN or infinite"),
+    ("garbage [CLASS]", "garbage of this class, or of any, on either side"),
+    ("argmax", "the most likely tokens differ"),
+    ("token REGEX", "the token's text matches"),
+];
+
+/// A regular expression over tokens' texts.
+#[derive(Clone, Debug)]
+pub struct TokenPattern {
+    source: String,
+    regex: Regex,
+}
+
+impl TokenPattern {
+    /// The expression as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether it matches anywhere in `text`.
+    pub fn matches(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+}
+
+impl PartialEq for TokenPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl FromStr for TokenPattern {
+    type Err = StopError;
+
+    fn from_str(source: &str) -> Result<Self, StopError> {
+        let regex = Regex::new(source).map_err(|error| {
+            // The library draws the expression with a caret under it; its last line says what is wrong.
+            let text = error.to_string();
+            let problem = text.lines().last().unwrap_or_default();
+            let problem = problem.strip_prefix("error: ").unwrap_or(problem);
+            StopError::Pattern { pattern: safe_short(source, 60), problem: safe_short(problem, 120) }
+        })?;
+        Ok(Self { source: source.to_owned(), regex })
+    }
+}
+
+/// A text that is no condition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// The first word is none of the known ones.
+    #[error("`{0}` is no condition; there are: {forms}", forms = forms())]
+    Unknown(String),
+    /// The position is no number.
+    #[error("`{0}` is no position; expected `position N`, N a whole number from 0")]
+    Position(String),
+    /// The severity is no number, or none that a cell can exceed.
+    #[error("`{0}` is no severity; expected `severity N`, N times the noise, above 0")]
+    Severity(String),
+    /// No class of garbage is called so.
+    #[error("no class of garbage is called `{0}`; there are: {classes}", classes = classes())]
+    Class(String),
+    /// The expression cannot be compiled.
+    #[error("`{pattern}` is no regular expression: {problem}")]
+    Pattern {
+        /// The expression.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something is missing behind the word.
+    #[error("`{word}` of what? Expected `{form}`")]
+    Missing {
+        /// The word.
+        word: &'static str,
+        /// What it is written like.
+        form: &'static str,
+    },
+    /// Something stands behind a word that takes nothing.
+    #[error("`{word}` stands alone; `{rest}` is too much")]
+    TooMuch {
+        /// The word.
+        word: &'static str,
+        /// What follows it.
+        rest: String,
+    },
+}
+
+fn forms() -> String {
+    STOPS.iter().map(|(form, _)| *form).collect::<Vec<_>>().join(", ")
+}
+
+fn classes() -> String {
+    CLASSES.iter().map(|class| class.id()).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for Stop {
+    type Err = StopError;
+
+    fn from_str(text: &str) -> Result<Self, StopError> {
+        let text = text.trim();
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let rest = rest.trim();
+        let alone = |word: &'static str, stop: Self| match rest {
+            "" => Ok(stop),
+            rest => Err(StopError::TooMuch { word, rest: safe_short(rest, 40) }),
+        };
+        let missing = |word: &'static str| {
+            let form = STOPS.iter().map(|(form, _)| *form).find(|form| form.starts_with(word));
+            Err(StopError::Missing { word, form: form.unwrap_or_default() })
+        };
+        match word {
+            "position" if rest.is_empty() => missing("position"),
+            "position" => match rest.parse() {
+                Ok(position) => Ok(Self::Position(position)),
+                Err(_) => Err(StopError::Position(safe_short(rest, 40))),
+            },
+            "divergence" => alone("divergence", Self::Divergence),
+            "severity" if rest.is_empty() => missing("severity"),
+            "severity" => match rest.parse::<f32>() {
+                Ok(severity) if severity > 0.0 && severity.is_finite() => Ok(Self::Severity(severity)),
+                _ => Err(StopError::Severity(safe_short(rest, 40))),
+            },
+            "nonfinite" => alone("nonfinite", Self::NonFinite),
+            "garbage" if rest.is_empty() => Ok(Self::Garbage(None)),
+            "garbage" => match garbage::class(rest) {
+                Some(class) => Ok(Self::Garbage(Some(class.id().to_owned()))),
+                None => Err(StopError::Class(safe_short(rest, 40))),
+            },
+            "argmax" => alone("argmax", Self::ArgmaxDiffers),
+            "token" if rest.is_empty() => missing("token"),
+            "token" => rest.parse().map(Self::Token),
+            _ => Err(StopError::Unknown(safe_short(word, 40))),
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Position(position) => write!(f, "position {position}"),
+            Self::Divergence => f.write_str("divergence"),
+            Self::Severity(severity) => write!(f, "severity {severity}"),
+            Self::NonFinite => f.write_str("nonfinite"),
+            Self::Garbage(None) => f.write_str("garbage"),
+            Self::Garbage(Some(class)) => write!(f, "garbage {class}"),
+            Self::ArgmaxDiffers => f.write_str("argmax"),
+            Self::Token(pattern) => write!(f, "token {}", safe_short(pattern.source(), 200)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_read_back() {
+        for text in [
+            "position 12",
+            "divergence",
+            "severity 10",
+            "severity 0.5",
+            "nonfinite",
+            "garbage",
+            "garbage nan",
+            "argmax",
+            "token ^the",
+            "token a b|c d",
+        ] {
+            let stop: Stop = text.parse().unwrap();
+            assert_eq!(stop.to_string(), text);
+            assert_eq!(format!("  {text} ").parse(), Ok(stop));
+        }
+    }
+
+    #[test]
+    fn every_form_is_a_condition() {
+        for (form, _) in STOPS {
+            let text = form.replace('N', "3").replace("[CLASS]", "nan").replace("REGEX", "x");
+            assert!(text.parse::<Stop>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_condition_says_what_there_is() {
+        for (text, said) in [
+            ("", "severity N"),
+            ("diverge", "`diverge` is no condition; there are: position N, divergence"),
+            ("position", "Expected `position N`"),
+            ("position -1", "`-1` is no position"),
+            ("position 99999999999", "is no position"),
+            ("severity", "Expected `severity N`"),
+            ("severity NaN", "`NaN` is no severity"),
+            ("severity inf", "above 0"),
+            ("severity -1", "above 0"),
+            ("nonfinite now", "`now` is too much"),
+            ("garbage soup", "there are: heap-pointer"),
+            ("token", "Expected `token REGEX`"),
+            ("token (", "unclosed group"),
+            ("\u{1b}[2J", "\\u{1b}"),
+        ] {
+            let error = text.parse::<Stop>().unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+            assert!(!error.contains(['\u{1b}', '\n']), "{error:?}");
+        }
+    }
+}
