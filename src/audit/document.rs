@@ -30,7 +30,7 @@ pub fn write(document: &mut Document, audit: &Audit, subject: &Subject, prefix: 
     document.sentences(verdict(audit, subject));
     document.list(coverage(&audit.coverage));
     if !audit.faulty.is_empty() {
-        document.list(diagnoses(&audit.faulty));
+        document.list(audit.faulty.iter().map(mistake).collect());
         document.table(named(faulty(&audit.faulty), prefix));
     }
     document.table(named(kinds(&audit.kinds), prefix));
@@ -75,11 +75,7 @@ pub fn verdict(audit: &Audit, subject: &Subject) -> Vec<Sentence> {
 
 fn first_fault(f: &FaultyNode) -> String {
     let weight = f.weight.as_ref().map(|w| format!(" with {}", crate::text::safe(w))).unwrap_or_default();
-    let reach = match f.reach {
-        Reach::Direct => "its recorded inputs give something else",
-        Reach::Whole => "the recorded query, keys and values give something else",
-        Reach::Bridged(_) => "what was recorded before it gives something else",
-    };
+    let reach = reach(f.reach);
     format!(
         "first: {} ({}{weight}), {}: {reach}, off by {} of its norm where {} is explained",
         f.checkpoint,
@@ -90,33 +86,60 @@ fn first_fault(f: &FaultyNode) -> String {
     )
 }
 
-/// What kind of mistake each faulty node holds.
-fn diagnoses(nodes: &[FaultyNode]) -> Vec<(Tone, String)> {
-    let mut out = Vec::new();
-    for f in nodes {
-        let at = f.checkpoint;
-        let Some((first, others)) = f.diagnoses.split_first() else {
-            out.push((Tone::Caution, format!("{at}: this operation, mistake unknown: {}", f.pattern)));
-            continue;
-        };
-        let blame = if first.instrument { "the recorder: " } else { "" };
-        let mut text = format!("{at}: {blame}{} ({}; ", first.says, first.mistake);
-        if first.after.is_nan() {
-            let _ = write!(text, "{} cells)", first.tried);
+/// What kind of mistake a faulty node holds.
+pub fn mistake(f: &FaultyNode) -> (Tone, String) {
+    let at = f.checkpoint;
+    let Some((first, others)) = f.diagnoses.split_first() else {
+        return (Tone::Caution, format!("{at}: this operation, mistake unknown: {}", f.pattern));
+    };
+    let blame = if first.instrument { "the recorder: " } else { "" };
+    let mut text = format!("{at}: {blame}{} ({}; ", first.says, first.mistake);
+    if first.after.is_nan() {
+        let _ = write!(text, "{} cells)", first.tried);
+    } else {
+        let (before, after) = (figure(first.before), figure(first.after));
+        let _ = write!(
+            text,
+            "deviation {before} becomes {after}, {} of {} cells explained)",
+            first.explained, first.tried
+        );
+    }
+    for other in others {
+        let _ = write!(text, "; equally: {}", other.says);
+    }
+    (Tone::Bad, text)
+}
+
+/// The figures behind a faulty node, a line each.
+pub fn evidence(f: &FaultyNode) -> Vec<String> {
+    let weight = f.weight.as_ref().map(|w| format!(" with {}", crate::text::safe(w))).unwrap_or_default();
+    let mut out = vec![
+        format!("{} ({}{weight}), {}", f.checkpoint, f.operation, at_positions(&f.positions, f.judged)),
+        format!("{}: off by {} of its norm", reach(f.reach), figure(f.worst.relative)),
+        format!("worst at position {}; up to {} is explained", f.worst_at, figure(f.worst.floor)),
+        format!("held to: {}", f.arithmetic),
+    ];
+    for d in &f.diagnoses {
+        let figures = if d.after.is_nan() {
+            wording::count(d.tried, "cell")
         } else {
-            let (before, after) = (figure(first.before), figure(first.after));
-            let _ = write!(
-                text,
-                "deviation {before} becomes {after}, {} of {} cells explained)",
-                first.explained, first.tried
-            );
-        }
-        for other in others {
-            let _ = write!(text, "; equally: {}", other.says);
-        }
-        out.push((Tone::Bad, text));
+            let (before, after) = (figure(d.before), figure(d.after));
+            format!("deviation {before} becomes {after}, {} of {} cells explained", d.explained, d.tried)
+        };
+        out.push(format!("{} ({}): {figures}", d.says, d.mistake));
+    }
+    if f.diagnoses.is_empty() {
+        out.push(format!("no mistake that is known explains it: {}", f.pattern));
     }
     out
+}
+
+fn reach(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Direct => "its recorded inputs give something else",
+        Reach::Whole => "the recorded query, keys and values give something else",
+        Reach::Bridged(_) => "what was recorded before it gives something else",
+    }
 }
 
 fn at_positions(positions: &[u32], judged: usize) -> String {
@@ -128,7 +151,8 @@ fn at_positions(positions: &[u32], judged: usize) -> String {
     }
 }
 
-fn coverage(c: &Coverage) -> Vec<(Tone, String)> {
+/// What could be judged and what not.
+pub fn coverage(c: &Coverage) -> Vec<(Tone, String)> {
     let mut how = vec![format!("{} from their own inputs", c.direct)];
     if c.whole > 0 {
         how.push(format!("{} of attention as a whole", c.whole));

@@ -44,4 +44,7 @@ pub enum AuditError {
     /// The trace cannot be read.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// It was called off (see [`Options::stop`]).
+    #[error("the audit was called off")]
+    Stopped,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::arithmetic::{Circumstance, EXACT, Rule, candidates};
 use super::choice::{Choice, Habits, House};
@@ -26,6 +27,8 @@ pub struct Options {
     pub positions: Option<BTreeSet<u32>>,
     /// Only checkpoints with such names.
     pub checkpoints: Option<regex::Regex>,
+    /// Once this is true, the audit ends with [`AuditError::Stopped`].
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 /// Positions evaluated together: a weight is widened once for all of them.
@@ -67,6 +70,7 @@ pub fn audit(
     let traced = Traced::new(store, graph);
     let machine = Machine::new(gguf, graph, &traced);
     let mut auditor = Auditor::new(machine);
+    auditor.stop.clone_from(&options.stop);
     let tasks = auditor.tasks(options);
     auditor.fit(&tasks)?;
     let total = tasks.iter().map(|t| t.positions.len()).sum();
@@ -91,6 +95,7 @@ pub(super) struct Auditor<'a> {
     /// By directly judged node: positions at which it is explained.
     clean: BTreeMap<NodeId, BTreeSet<u32>>,
     coverage: Coverage,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 #[derive(Default)]
@@ -116,7 +121,14 @@ impl<'a> Auditor<'a> {
             findings: Vec::new(),
             clean: BTreeMap::new(),
             coverage: Coverage::default(),
+            stop: None,
         }
+    }
+
+    /// Fails once the audit was called off.
+    fn go_on(&self) -> Result<(), AuditError> {
+        let stopped = self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+        if stopped { Err(AuditError::Stopped) } else { Ok(()) }
     }
 
     fn graph(&self) -> &'a Graph {
@@ -218,6 +230,7 @@ impl<'a> Auditor<'a> {
             return Ok(expected);
         }
         for choice in options {
+            self.go_on()?;
             let mut severities = Vec::new();
             for (stretch, positions) in &sample {
                 let how = Evaluation { rows: Some(SAMPLE_ROWS), ..Evaluation::default() };
@@ -390,6 +403,7 @@ impl<'a> Auditor<'a> {
         let mut clean: BTreeSet<u32> = BTreeSet::new();
         let mut seen: BTreeSet<Kind> = BTreeSet::new();
         for positions in task.positions.chunks(CHUNK) {
+            self.go_on()?;
             let mut of_kind: BTreeMap<Kind, Vec<u32>> = BTreeMap::new();
             for &position in positions {
                 of_kind.entry(self.kind(stretch, position)).or_default().push(position);
@@ -554,6 +568,7 @@ impl<'a> Auditor<'a> {
     /// Says what kind of mistake each faulty node holds, once it is known which are faulty.
     fn explain(&mut self, progress: &mut dyn FnMut(usize)) -> Result<(), AuditError> {
         for (i, finding) in std::mem::take(&mut self.findings).into_iter().enumerate() {
+            self.go_on()?;
             let diagnoses = match self.misrecorded_input(&finding) {
                 Some(knock_on) => vec![knock_on],
                 None => hypotheses::explain(self, &finding)?,

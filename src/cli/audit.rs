@@ -55,7 +55,8 @@ impl AuditArgs {
         let auditing = Auditing::open(&self.model)?;
         let store = Store::load(&self.trace)?;
         let positions = self.positions.as_deref().map(positions).transpose()?;
-        let found = auditing.run(&store, &Options { positions, checkpoints: self.checkpoints })?;
+        let found =
+            auditing.run(&store, &Options { positions, checkpoints: self.checkpoints, stop: None })?;
         let subject = Subject {
             model: self.model.display().to_string(),
             trace: self.trace.display().to_string(),

@@ -9,7 +9,7 @@ use crate::wording::{self, Sentence, Tone};
 /// The whole report.
 pub fn document(found: &Diagnosed) -> Document {
     let mut document = Document::new("Diagnosis");
-    document.sentences(verdict(found));
+    document.sentences(sentences(found));
     if let Some(verdict) = found.verdict() {
         document.heading("Against each other");
         document.sentences(wording::verdict(&verdict));
@@ -30,7 +30,8 @@ fn named(side: &Side) -> String {
     format!("the {} ({})", side.role, crate::text::safe(&side.engine))
 }
 
-fn verdict(found: &Diagnosed) -> Vec<Sentence> {
+/// Whose and what, before what it rests on.
+pub fn sentences(found: &Diagnosed) -> Vec<Sentence> {
     let sentence = |tone, text: String| Sentence { tone, text };
     let mut out = Vec::new();
     let mistake = |side: &Side| {

@@ -3,7 +3,7 @@
 
 mod document;
 
-pub use document::document;
+pub use document::{document, sentences};
 
 use std::sync::Arc;
 

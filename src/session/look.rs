@@ -9,34 +9,42 @@ use super::{Focus, TokenView, Wanted};
 use crate::compare::{CellState, Column, Comparison, Severity, logits};
 use crate::model::Checkpoint;
 use crate::text::safe_short;
-use crate::trace::{Store, Tensor};
+use crate::trace::{Store, Tensor, Token};
 
 /// Lines of the top-k table.
 const TOP_K: usize = 20;
 /// Characters of a token's text.
 const TEXT: usize = 40;
 
-/// Tokens by position, the reference's first. `piece` gives the text of a token whose trace does not.
+/// What the strip shows of one position; nothing where neither run has it. `piece` gives the text of a
+/// token whose trace does not.
+pub(super) fn token(
+    stores: [&Store; 2],
+    position: u32,
+    piece: impl Fn(u32) -> Option<String>,
+) -> Option<TokenView> {
+    let text = |token: &Token| match token.piece.clone().or_else(|| piece(token.id)) {
+        Some(text) => safe_short(&text, TEXT),
+        None => format!("#{}", token.id),
+    };
+    let [reference, candidate] = stores.map(|store| store.token(position));
+    let Some(token) = reference.or(candidate) else {
+        let there = stores.iter().any(|store| store.has(position));
+        return there.then(|| TokenView { position, ..TokenView::default() });
+    };
+    Some(TokenView {
+        position,
+        id: Some(token.id),
+        text: text(token),
+        from_prompt: token.from_prompt,
+        candidate: candidate.filter(|c| c.id != token.id).map(|c| (c.id, text(c))),
+    })
+}
+
+/// Every position's token.
 pub(super) fn tokens(stores: [&Store; 2], piece: impl Fn(u32) -> Option<String>) -> Vec<TokenView> {
     let positions: BTreeSet<u32> = stores.iter().flat_map(|s| s.positions()).collect();
-    positions
-        .into_iter()
-        .map(|position| {
-            let token = stores.iter().find_map(|s| s.token(position));
-            let text = token.map(|t| t.piece.clone().or_else(|| piece(t.id)));
-            TokenView {
-                position,
-                id: token.map(|t| t.id),
-                text: match (token, text.flatten()) {
-                    (_, Some(text)) => safe_short(&text, TEXT),
-                    (Some(token), None) => format!("#{}", token.id),
-                    (None, None) => String::new(),
-                },
-                from_prompt: token.is_some_and(|t| t.from_prompt),
-                candidate: None,
-            }
-        })
-        .collect()
+    positions.into_iter().filter_map(|position| token(stores, position, &piece)).collect()
 }
 
 /// One cell's values. What cannot be read is shown as missing; the column says `Unreadable`.

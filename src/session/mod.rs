@@ -4,6 +4,7 @@
 mod change;
 pub mod child;
 mod config;
+mod diagnosing;
 pub mod diagnosis;
 mod driver;
 pub mod facts;
@@ -22,6 +23,7 @@ pub mod source;
 mod stepping;
 mod still;
 mod stop;
+mod texts;
 pub mod wanted;
 pub mod which;
 mod words;
@@ -39,6 +41,7 @@ pub use snapshot::{Command, Focus, RunState, SideStatus, Snapshot, SourceState, 
 pub use source::Source;
 pub use stepping::{Feed, Stepping, UnknownFeed};
 pub use still::Still;
+pub use texts::{Texts, texts};
 pub use stop::{STOPS, Stop, StopError, TokenPattern};
 pub use wanted::{Needs, Wanted};
 pub use which::Which;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::diagnosing::{Diagnosing, Subjects};
 use super::plan::{Goal, Plan};
 use super::side::{EngineParts, Side, trace_path};
 use super::words::Words;
@@ -81,6 +82,10 @@ fn context(config: &Config) -> Option<usize> {
 
 struct State {
     model: String,
+    gguf: Arc<Gguf>,
+    /// Positions that engines are opened for.
+    context: Option<usize>,
+    wake: Arc<Notify>,
     reference: Side,
     candidate: Side,
     words: Words,
@@ -92,6 +97,7 @@ struct State {
     focused: Option<Arc<Focus>>,
     records: Arc<Records>,
     diagnosis: DiagnosisState,
+    diagnosing: Option<Diagnosing>,
     message: Option<String>,
     /// Removed when the session ends; declared last so that the sides stop writing before.
     _folder: TempDir,
@@ -169,6 +175,9 @@ impl State {
             model: crate::text::safe_short(&stem.or(name).unwrap_or_default(), 60),
             reference: side("reference", &config.reference, false)?,
             candidate: side("candidate", &config.candidate, true)?,
+            gguf: Arc::clone(&gguf),
+            context,
+            wake: Arc::clone(wake),
             words,
             plan: Plan::new(prompt, config.generate),
             goal: if config.running { Goal::Unlimited } else { Goal::Positions(0) },
@@ -178,6 +187,7 @@ impl State {
             focused: None,
             records: Arc::default(),
             diagnosis: DiagnosisState::NotAsked,
+            diagnosing: None,
             message: None,
             _folder: folder,
         };
@@ -218,6 +228,7 @@ impl State {
                         if news.restarted {
                             self.comparison = Comparison::new();
                             self.focused = None;
+                            self.tokens = Arc::default();
                             changed.extend(self.reference.store().positions());
                             changed.extend(self.candidate.store().positions());
                             self.message = Some(format!("the {which}'s trace was replaced: reading it anew"));
@@ -233,6 +244,7 @@ impl State {
                 }
             }
             self.compare(&changed);
+            dirty |= self.poll_diagnosis();
             let driven = self.drive();
             dirty |= driven;
             let done = !matches!(self.run_state(), RunState::Running);
@@ -280,7 +292,17 @@ impl State {
         }
         let positions: Vec<u32> = changed.iter().copied().collect();
         self.comparison.update(self.reference.store(), self.candidate.store(), &positions);
-        self.tokens = Arc::new(self.token_views());
+        let stores = [self.reference.store(), self.candidate.store()];
+        let tokens = Arc::make_mut(&mut self.tokens);
+        for &position in changed {
+            let token = look::token(stores, position, |id| self.words.piece(id));
+            match (tokens.binary_search_by_key(&position, |t| t.position), token) {
+                (Ok(at), Some(token)) => tokens[at] = token,
+                (Ok(at), None) => drop(tokens.remove(at)),
+                (Err(at), Some(token)) => tokens.insert(at, token),
+                (Err(_), None) => {}
+            }
+        }
     }
 
     /// Brings the verdict up to date. Says whether it changed.
@@ -323,11 +345,12 @@ impl State {
                 self.focus = Some(wanted);
                 self.refocus(None);
             }
-            Command::Diagnose => {
-                let text = "diagnose the recorded traces with `paritty diagnose` for now";
-                self.diagnosis = DiagnosisState::Failed(text.to_owned());
+            Command::Diagnose => self.diagnose(),
+            Command::CancelDiagnosis => {
+                if self.diagnosing.take().is_some() {
+                    self.diagnosis = DiagnosisState::Cancelled;
+                }
             }
-            Command::CancelDiagnosis => self.diagnosis = DiagnosisState::Cancelled,
             Command::RunUntil(_)
             | Command::Breakpoints(_)
             | Command::Speed(_)
@@ -335,6 +358,34 @@ impl State {
             | Command::Rerun(_) => self.message = Some("not there yet".into()),
             Command::Quit => {}
         }
+    }
+
+    /// Starts a diagnosis, unless one is being made.
+    fn diagnose(&mut self) {
+        if self.diagnosing.is_some() {
+            self.message = Some("a diagnosis is being made".into());
+            return;
+        }
+        let trace = |side: &Side| (side.store().path().to_owned(), side.store().bytes());
+        let subjects = Subjects {
+            gguf: Arc::clone(&self.gguf),
+            context: self.context,
+            traces: [trace(&self.reference), trace(&self.candidate)],
+        };
+        match Diagnosing::start(subjects, &self.wake) {
+            Ok(diagnosing) => self.diagnosing = Some(diagnosing),
+            Err(error) => self.diagnosis = DiagnosisState::Failed(format!("cannot start a thread: {error}")),
+        }
+    }
+
+    /// Takes in how far the diagnosis is. Says whether that changed.
+    fn poll_diagnosis(&mut self) -> bool {
+        let Some(state) = self.diagnosing.as_ref().and_then(Diagnosing::poll) else { return false };
+        if !matches!(state, DiagnosisState::Running { .. }) {
+            self.diagnosing = None;
+        }
+        self.diagnosis = state;
+        true
     }
 
     fn engines(&self) -> impl Iterator<Item = &super::driver::Driver> {
@@ -404,10 +455,6 @@ impl State {
             Goal::Unlimited => RunState::Running,
             Goal::Positions(_) => RunState::Paused,
         }
-    }
-
-    fn token_views(&self) -> Vec<TokenView> {
-        look::tokens([self.reference.store(), self.candidate.store()], |id| self.words.piece(id))
     }
 
     /// Reads the cell under the cursor again: if it is among those that changed, or at any rate.

@@ -251,6 +251,11 @@ impl Store {
         self.index.cell(position, checkpoint)
     }
 
+    /// Whether anything is recorded at this position.
+    pub fn has(&self, position: u32) -> bool {
+        self.index.columns.contains_key(&position)
+    }
+
     /// Reads the values of one cell into `into` (its buffers are reused). `Ok(false)`: there is no
     /// such cell. An error names file and line: values promised that are not there.
     pub fn read(&self, position: u32, checkpoint: Checkpoint, into: &mut Tensor) -> Result<bool, TraceError> {

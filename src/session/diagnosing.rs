@@ -1,0 +1,242 @@
+//! Making a diagnosis on a thread of its own, from the traces as they were when it was asked for.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::diagnosis::{Diagnosed, DiagnosisState, Faulty, SideDiagnosed};
+use super::driver::panic_text;
+use super::which::Which;
+use crate::audit::document::{self, Subject};
+use crate::audit::{Audit, AuditError, FaultyNode, Options, audit};
+use crate::compare::Comparison;
+use crate::diagnose;
+use crate::gguf::Gguf;
+use crate::model::arch;
+use crate::text::safe;
+use crate::trace::Store;
+use crate::wording::Sentence;
+
+/// Shortest time between two reports of progress.
+const REPORT_EVERY: Duration = Duration::from_millis(50);
+/// Positions compared between two looks at whether to go on.
+const COMPARED_AT_ONCE: usize = 32;
+
+/// What a diagnosis is made from.
+pub(super) struct Subjects {
+    /// The model.
+    pub gguf: Arc<Gguf>,
+    /// Positions that the session's engines are opened for, for traces that do not say.
+    pub context: Option<usize>,
+    /// Each run's trace, and how many bytes of its text to read: what the session has read.
+    pub traces: [(PathBuf, u64); 2],
+}
+
+/// A diagnosis in the making. Dropping it calls it off, without waiting for the thread.
+#[derive(Debug)]
+pub(super) struct Diagnosing {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<DiagnosisState>,
+    /// Whether `state` changed since it was last taken.
+    news: AtomicBool,
+    stop: Arc<AtomicBool>,
+    wake: Arc<Notify>,
+}
+
+impl Shared {
+    fn tell(&self, state: DiagnosisState) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        self.news.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+}
+
+impl Diagnosing {
+    /// Starts the thread.
+    pub fn start(subjects: Subjects, wake: &Arc<Notify>) -> std::io::Result<Self> {
+        let first = DiagnosisState::Running { done: 0, of: 0, what: "reading both traces".to_owned() };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(first),
+            news: AtomicBool::new(true),
+            stop: Arc::default(),
+            wake: Arc::clone(wake),
+        });
+        let job = Job { shared: Arc::clone(&shared), begun: Instant::now(), reported: None };
+        std::thread::Builder::new().name("diagnosis".into()).spawn(move || job.run(&subjects))?;
+        Ok(Self { shared })
+    }
+
+    /// How it stands, if that changed since the last call.
+    pub fn poll(&self) -> Option<DiagnosisState> {
+        let news = self.shared.news.swap(false, Ordering::Acquire);
+        news.then(|| self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+impl Drop for Diagnosing {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Why there is no diagnosis.
+enum Failure {
+    Stopped,
+    Because(String),
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self::Because(text)
+    }
+}
+
+/// The thread's side.
+struct Job {
+    shared: Arc<Shared>,
+    begun: Instant,
+    reported: Option<Instant>,
+}
+
+impl Job {
+    fn run(mut self, subjects: &Subjects) {
+        let shared = Arc::clone(&self.shared);
+        let made = catch_unwind(AssertUnwindSafe(|| self.diagnose(subjects)));
+        shared.tell(match made {
+            Ok(Ok(found)) => DiagnosisState::Done(Arc::new(found)),
+            Ok(Err(Failure::Stopped)) => DiagnosisState::Cancelled,
+            Ok(Err(Failure::Because(text))) => DiagnosisState::Failed(text),
+            Err(panic) => DiagnosisState::Failed(panicked(panic.as_ref())),
+        });
+    }
+
+    fn diagnose(&mut self, subjects: &Subjects) -> Result<Diagnosed, Failure> {
+        let mut stores = Vec::new();
+        for (which, (path, bytes)) in Which::BOTH.into_iter().zip(&subjects.traces) {
+            let mut store = Store::new(path);
+            store.advance(*bytes).map_err(|error| safe(&error.to_string()).into_owned())?;
+            if store.positions().next().is_some() {
+                stores.push((which, store));
+            }
+        }
+        if stores.is_empty() {
+            return Err("nothing is recorded yet: compute a position first".to_owned().into());
+        }
+        let comparison = match &stores[..] {
+            [(_, a), (_, b)] => Some(self.compare(a, b)?),
+            _ => None,
+        };
+        let (mut sides, mut positions) = (Vec::new(), Vec::new());
+        for (which, store) in &stores {
+            let engine = store.team().filter(|team| !team.is_empty()).unwrap_or("the engine").to_owned();
+            let audit = self.audit(*which, store, subjects)?;
+            let trace = store.path().display().to_string();
+            let role = if *which == Which::Reference { "reference" } else { "candidate" };
+            sides.push(diagnose::Side { role, trace, engine, audit });
+            positions.push(store.positions().count() as u32);
+        }
+        let found = diagnose::Diagnosed { sides, comparison };
+        Ok(self.findings(&found, &stores, &positions))
+    }
+
+    fn compare(&mut self, reference: &Store, candidate: &Store) -> Result<Comparison, Failure> {
+        let mut positions: Vec<u32> = reference.positions().chain(candidate.positions()).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        let mut comparison = Comparison::new();
+        for (i, some) in positions.chunks(COMPARED_AT_ONCE).enumerate() {
+            self.report(i * COMPARED_AT_ONCE, positions.len(), || "comparing both runs".to_owned())?;
+            comparison.update(reference, candidate, some);
+        }
+        // Runs that still grow are not said to lack what is yet to come.
+        comparison.settle(reference, candidate);
+        Ok(comparison)
+    }
+
+    fn audit(&mut self, which: Which, store: &Store, subjects: &Subjects) -> Result<Audit, Failure> {
+        let what = || format!("auditing the {which}");
+        self.report(0, 0, what)?;
+        let because = |error: &dyn std::fmt::Display| safe(&error.to_string()).into_owned();
+        let gguf = &subjects.gguf;
+        let header = store.header().cloned().unwrap_or_default();
+        let arch = gguf.get_str("general.architecture").map_err(|error| because(&error))?;
+        if !header.model.arch.is_empty() && header.model.arch != arch {
+            let theirs = safe(&header.model.arch).into_owned();
+            return Err(format!(
+                "the {which} is a run of a `{theirs}` model, {} holds another: give the model that it was made with",
+                safe(&gguf.path().display().to_string())
+            )
+            .into());
+        }
+        let context = header.settings.n_ctx.map(|n| n as usize).or(subjects.context);
+        let graph = arch::graph_for(gguf, arch::Context(context)).map_err(|error| because(&error))?;
+        let options = Options { stop: Some(Arc::clone(&self.shared.stop)), ..Options::default() };
+        let mut progress = |done: usize, of: usize| {
+            // Being called off is told by the audit itself.
+            let _ = self.report(done, of, what);
+        };
+        match audit(gguf, &graph, store, &options, &mut progress) {
+            Ok(found) => Ok(found),
+            Err(AuditError::Stopped) => Err(Failure::Stopped),
+            Err(error) => Err(because(&error).into()),
+        }
+    }
+
+    /// Says how far it is, not too often. Fails when it was called off.
+    fn report(&mut self, done: usize, of: usize, what: impl Fn() -> String) -> Result<(), Failure> {
+        if self.shared.stop.load(Ordering::Relaxed) {
+            return Err(Failure::Stopped);
+        }
+        if done == 0 || self.reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+            self.reported = Some(Instant::now());
+            self.shared.tell(DiagnosisState::Running { done: done as u64, of: of as u64, what: what() });
+        }
+        Ok(())
+    }
+
+    fn findings(
+        &self,
+        found: &diagnose::Diagnosed,
+        stores: &[(Which, Store)],
+        positions: &[u32],
+    ) -> Diagnosed {
+        let (mut sides, mut faulty) = (Vec::new(), Vec::new());
+        for ((side, (which, _)), positions) in found.sides.iter().zip(stores).zip(positions) {
+            let subject = Subject { engine: side.engine.clone(), ..Subject::default() };
+            let mut sentences = document::verdict(&side.audit, &subject);
+            let coverage = document::coverage(&side.audit.coverage);
+            sentences.extend(coverage.into_iter().map(|(tone, text)| Sentence { tone, text }));
+            let conclusion = side.audit.conclusion();
+            sides.push(SideDiagnosed { side: *which, conclusion, sentences, positions: *positions });
+            faulty.extend(side.audit.faulty.iter().map(|node| faulty_node(*which, node)));
+        }
+        Diagnosed { sentences: diagnose::sentences(found), sides, faulty, took: self.begun.elapsed() }
+    }
+}
+
+fn faulty_node(side: Which, node: &FaultyNode) -> Faulty {
+    let first = node.diagnoses.first();
+    Faulty {
+        side,
+        checkpoint: node.checkpoint,
+        positions: node.positions.clone(),
+        worst_at: node.worst_at,
+        sentence: document::mistake(node).1,
+        mistake: first.map(|d| d.mistake.clone()),
+        instrument: first.is_some_and(|d| d.instrument),
+        evidence: document::evidence(node),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    format!("the diagnosis panicked: {}; please report this", safe(panic_text(panic)))
+}
