@@ -78,7 +78,7 @@ fn wanted(position: u32, checkpoint: Checkpoint, ranking: Ranking) -> Wanted {
 #[test]
 fn a_site_is_shown_in_every_layer_that_has_it() {
     let store = Store::load(&recorded("shakespeare-f16")).unwrap();
-    let n_layer = store.header().unwrap().model.n_layer.unwrap();
+    let n_layer = store.header().unwrap().model.n_layer;
     let seen = look(&store, wanted(3, Checkpoint::layer(Site::Vcur, 1), Ranking::Reference));
     let rows = &seen.layers.as_ref().unwrap().rows;
     assert_eq!(rows.len(), n_layer as usize);
@@ -160,14 +160,14 @@ fn tokens_are_ordered_as_wanted_and_shown_from_both_sides() {
 #[test]
 fn the_newest_records_are_kept_and_all_are_counted() {
     let mut config = config(None);
-    config.candidate = Source::Trace(recorded("shakespeare-q8_0"));
+    config.candidate = Source::Trace(recorded("shakespeare-q4_k_m"));
     let session = Session::start(&config).unwrap();
     let last = headless::run(&session, Limits { steps: None, patience: PATIENCE }, |_| {}).unwrap();
     let lines = |name| {
         let text = fs::read_to_string(recorded(name)).unwrap();
         text.lines().filter(|l| l.contains("\"checkpoint\"")).count() as u64
     };
-    assert_eq!(last.records.seen, [lines("shakespeare-f16"), lines("shakespeare-q8_0")]);
+    assert_eq!(last.records.seen, [lines("shakespeare-f16"), lines("shakespeare-q4_k_m")]);
     let newest = &last.records.newest;
     assert_eq!(newest.len() as u64, 1000.min(last.records.seen.iter().sum()));
     assert!(newest.iter().zip(newest.iter().skip(1)).all(|(a, b)| a.serial < b.serial));

@@ -41,7 +41,7 @@ pub use snapshot::{Command, Focus, RunState, SideStatus, Snapshot, SourceState, 
 pub use source::Source;
 pub use stepping::{Feed, Stepping, UnknownFeed};
 pub use still::Still;
-pub use texts::{Texts, texts};
 pub use stop::{STOPS, Stop, StopError, TokenPattern};
+pub use texts::{Texts, texts};
 pub use wanted::{Needs, Wanted};
 pub use which::Which;
