@@ -508,12 +508,14 @@ fn scales(node: &Node, bound: &Bound, at: Moment, inputs: &[&[f64]], values: &[f
             let mean = x.iter().sum::<f64>() / n;
             let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
             let inverse = 1.0 / (variance + f64::from(*eps)).sqrt();
+            // The mean rounds as a sum of all values does, whatever is left of it.
+            let mean = x.iter().map(|v| v.abs()).sum::<f64>() / n;
             x.iter()
                 .enumerate()
                 .map(|(i, v)| {
                     let w = bound.vector().map_or(1.0, |w| f64::from(w[i].abs()));
                     let b = bound.bias().map_or(0.0, |b| f64::from(b[i].abs()));
-                    (v.abs() + mean.abs()) * inverse * w + b
+                    (v.abs() + mean) * inverse * w + b
                 })
                 .collect()
         }

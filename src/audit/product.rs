@@ -57,6 +57,38 @@ impl Operand {
     }
 }
 
+/// A row of a matrix as a rule multiplies it.
+pub struct Row {
+    /// What meets the activations.
+    pub weights: Vec<f32>,
+    /// What meets their sums; empty where nothing does.
+    pub minima: Vec<f32>,
+}
+
+impl Row {
+    /// Room for a row. `split`: whether minima meet sums of activations.
+    pub fn new(matrix: &dyn Weights, split: bool) -> Self {
+        let len = matrix.row_len();
+        Self { weights: vec![0.0; len], minima: vec![0.0; if split { len } else { 0 }] }
+    }
+
+    /// Reads row `index`; its norm.
+    pub fn read(&mut self, matrix: &dyn Weights, rule: &dyn Rule, index: usize) -> f64 {
+        let norm_of = |row: &[f32]| row.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>().sqrt();
+        matrix.row(index, &mut self.weights);
+        let norm = norm_of(&self.weights);
+        rule.weights(&mut self.weights);
+        match matrix.stored(index).filter(|_| !self.minima.is_empty()) {
+            Some((kind, bytes)) => {
+                rule.split(kind, bytes, &mut self.weights, &mut self.minima);
+                // Both parts are summed apart and nearly cancel.
+                norm_of(&self.weights) + norm_of(&self.minima)
+            }
+            None => norm,
+        }
+    }
+}
+
 /// `matrix · column (+ bias)` for each column, over the first `rows` rows. The scale of a value is
 /// ‖row‖ · ‖column‖, which is at least Σ|terms| and little more for values without order.
 pub fn product(
@@ -67,30 +99,21 @@ pub fn product(
     rows: usize,
 ) -> Vec<Computed> {
     let rows = rows.min(matrix.rows());
-    let len = matrix.row_len();
     let split = columns.iter().any(|c| c.sums.is_some());
     // Of each row: one value a column, then the row's norm.
     let width = columns.len() + 1;
     let mut flat = vec![0.0_f64; rows * width];
     flat.par_chunks_mut(ROWS * width).enumerate().for_each(|(task, out)| {
-        let mut row = vec![0.0_f32; len];
-        let mut minima = vec![0.0_f32; if split { len } else { 0 }];
+        let mut row = Row::new(matrix, split);
         for (i, out) in out.chunks_mut(width).enumerate() {
             let index = task * ROWS + i;
-            matrix.row(index, &mut row);
-            let norm_of = |row: &[f32]| row.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>().sqrt();
-            let mut norm = norm_of(&row);
-            rule.weights(&mut row);
-            if split && let Some((kind, bytes)) = matrix.stored(index) {
-                rule.split(kind, bytes, &mut row, &mut minima);
-                // Both parts are summed apart and nearly cancel.
-                norm = norm_of(&row) + norm_of(&minima);
-            }
+            let norm = row.read(matrix, rule, index);
             let bias = bias.and_then(|b| b.get(index)).map_or(0.0, |&b| f64::from(b));
             for (out, column) in out.iter_mut().zip(columns) {
-                *out = dot::f32_f64(&row, &column.values) + bias;
+                let sum = rule.sum(&row.weights, &column.values);
+                *out = sum.unwrap_or_else(|| dot::f32_f64(&row.weights, &column.values)) + bias;
                 if let Some(sums) = &column.sums {
-                    *out += dot::f32_f64(&minima, sums);
+                    *out += dot::f32_f64(&row.minima, sums);
                 }
             }
             out[width - 1] = norm;

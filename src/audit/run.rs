@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::arithmetic::{Circumstance, EXACT, Rule, candidates};
+use super::arithmetic::{Circumstance, EXACT, candidates};
 use super::choice::{Choice, Habits, House};
 use super::findings::{Audit, Coverage, FaultyNode, KindFindings};
 use super::floor::{Floor, PROBE, PROBE_COARSE, PROBE_MARGIN, TOO_WIDE, WHOLE_ATTENTION, floor};
@@ -39,6 +39,9 @@ const SAMPLE_NODES: usize = 3;
 const SAMPLE_POSITIONS: usize = 3;
 /// Values of a product that are enough to tell one arithmetic from another.
 const SAMPLE_ROWS: usize = 256;
+
+/// A floor of its own beyond which a rule has to be the engine's own, or the only one, to count.
+const WIDE: f64 = 1e-4;
 
 /// One stretch with the positions at which its output was recorded.
 struct Task {
@@ -248,7 +251,7 @@ impl<'a> Auditor<'a> {
             severities.sort_by(f64::total_cmp);
             let median = severities[severities.len() / 2];
             // A wide floor is no merit: a rule that has one must not win by it.
-            let wide = choice.rule().and_then(Rule::floor).is_some_and(|f| f > 1e-4);
+            let wide = self.own_floor(first, choice).is_some_and(|f| f > WIDE);
             let score = if wide { median.max(0.5) } else { median };
             // The one that is expected stays unless another is clearly nearer.
             let margin = if best.is_none() { 1.0 } else { 0.5 };
@@ -264,14 +267,23 @@ impl<'a> Auditor<'a> {
         Ok(if none_fits { expected } else { best.map_or(expected, |(_, choice)| choice) })
     }
 
+    /// The floor that a rule brings along.
+    fn own_floor(&self, stretch: &Stretch, choice: Choice) -> Option<f64> {
+        let node = self.graph().node(stretch.output());
+        let products = match node.op {
+            Op::MatMul => node.inputs.first().map_or(0, |&input| self.graph().node(input).width),
+            _ => self.coverage.positions,
+        };
+        choice.rule()?.floor(products)
+    }
+
     fn tolerance(&self, stretch: &Stretch, choice: Choice, recorded: &Recorded, extra: f64) -> Tolerance {
         let op = &self.graph().node(stretch.output()).op;
         let own = match stretch.reach {
             Reach::Whole => WHOLE_ATTENTION,
             _ => floor(op),
         };
-        let rule = choice.rule();
-        let wider = rule.and_then(Rule::floor);
+        let wider = self.own_floor(stretch, choice);
         let inexact = recording(&recorded.values, recorded.relative, recorded.absolute);
         let is_exact = recorded.relative == 0.0 && recorded.absolute == 0.0;
         // A value rests on the sums of all operations inside, of which the last one's terms say nothing.
@@ -351,7 +363,14 @@ impl<'a> Auditor<'a> {
         let row: Vec<f64> = row.iter().map(|&x| x.into()).collect();
         let bound = self.machine.bound(*id)?;
         let Some(matrix) = bound.matrix() else { return Ok(0) };
-        Ok(ties::settle(&recorded.values, computed, &rule.ties(&row), matrix))
+        Ok(ties::settle(
+            &recorded.values,
+            computed,
+            &rule.ties(&row),
+            matrix,
+            rule,
+            rule.sums(&row).is_some(),
+        ))
     }
 
     /// What bridging and coarse recording may cost the output's norm, by position.
@@ -476,10 +495,13 @@ impl<'a> Auditor<'a> {
         let mut rescued = BTreeMap::new();
         let mut left = positions.to_vec();
         let Some(&first) = left.first() else { return Ok(rescued) };
+        let node = self.graph().node(stretch.output());
         for choice in self.options(stretch, self.traced().columns(first)) {
-            // A wide floor explains too much to be tried on single cells.
-            let wide = choice.rule().is_some_and(|r| r.floor().is_some_and(|f| f > 1e-4));
-            if choice.is(usual) || wide {
+            // A wide floor explains too much to be tried on single cells, unless it is the engine's own.
+            let wide = self.own_floor(stretch, choice).is_some_and(|f| f > WIDE);
+            let at = self.circumstance(stretch, self.traced().columns(first));
+            let expected = choice.rule().is_some_and(|r| r.is_expected(node, &at));
+            if choice.is(usual) || (wide && !expected) {
                 continue;
             }
             let bridges = self.bridges(stretch, choice, &left, None)?;

@@ -1,27 +1,39 @@
 //! Rounding ties: where a quantised activation lies in the middle between two steps, one engine rounds
 //! it up and another down, and a whole row of products is off by that one step.
 
-use super::arithmetic::Tie;
+use super::arithmetic::{Part, Rule, Tie};
 use super::machine::Computed;
-use super::product::Weights;
+use super::product::{Row, Weights};
 
 /// More candidates than this in one row are not ties but a wrong rule.
 const MOST: usize = 64;
 
 /// Lets ties fall the other way as long as that brings `computed` nearer to what was recorded. Returns
-/// how many fell.
-pub fn settle(recorded: &[f32], computed: &mut Computed, ties: &[Tie], matrix: &dyn Weights) -> usize {
+/// how many fell. `split`: whether the rule multiplies minima with sums of activations.
+pub fn settle(
+    recorded: &[f32],
+    computed: &mut Computed,
+    ties: &[Tie],
+    matrix: &dyn Weights,
+    rule: &dyn Rule,
+    split: bool,
+) -> usize {
     if ties.is_empty() || ties.len() > MOST {
         return 0;
     }
     let rows = recorded.len().min(computed.values.len()).min(matrix.rows());
     // What each tie adds to the output when it falls the other way.
     let mut columns = vec![vec![0.0_f64; rows]; ties.len()];
-    let mut row = vec![0.0_f32; matrix.row_len()];
+    let mut row = Row::new(matrix, split);
     for r in 0..rows {
-        matrix.row(r, &mut row);
+        row.read(matrix, rule, r);
         for (tie, column) in ties.iter().zip(&mut columns) {
-            column[r] = row.get(tie.index).map_or(0.0, |&w| f64::from(w)) * tie.step;
+            let weights = match tie.part {
+                Part::Values => &row.weights,
+                Part::Sums => &row.minima,
+            };
+            let moved = weights.get(tie.first..).unwrap_or_default();
+            column[r] = moved.iter().zip(&tie.steps).map(|(&w, step)| f64::from(w) * step).sum();
         }
     }
     let mut left: Vec<usize> = (0..ties.len()).collect();

@@ -139,7 +139,7 @@ impl Noise {
         let weights = sides.into_iter().flatten().find_map(|h| h.model.weights.as_deref());
         let exact = sides.iter().all(|h| h.is_some_and(computes_exactly));
         let kv_exact = sides.iter().all(|h| h.is_some_and(keeps_kv));
-        let cuda = sides.into_iter().flatten().any(|h| h.backend.to_ascii_uppercase().contains("CUDA"));
+        let cuda = sides.into_iter().flatten().any(Header::is_cuda);
         let mut remark = None;
         let class = match weights.map(weight_class) {
             _ if exact => Class::KvF16,

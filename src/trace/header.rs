@@ -111,6 +111,17 @@ impl Header {
         Self::from_line(&line).ok().map(|(header, _)| header).filter(|header| header.paritty > 0)
     }
 
+    /// Whether it ran on an NVIDIA GPU. Traces of llama.cpp once said only `GPU`, and what kind among the
+    /// features of the build (`system`).
+    pub fn is_cuda(&self) -> bool {
+        let backend = self.backend.to_ascii_uppercase();
+        let says = |key: &str| {
+            let text = self.settings.other.get(key).and_then(Value::as_str);
+            text.is_some_and(|text| text.to_ascii_uppercase().contains("CUDA"))
+        };
+        backend.contains("CUDA") || (backend == "GPU" && (says("system") || says("device")))
+    }
+
     /// Why the sidecar's name cannot be used, if so: it has to be a plain file name, so that a trace
     /// can only name its neighbours.
     pub fn sidecar_problem(&self) -> Option<String> {
@@ -183,6 +194,17 @@ mod tests {
         header.settings.other.insert("device".into(), "x".into());
         let line = serde_json::to_vec(&header).unwrap();
         assert_eq!(Header::from_line(&line), Ok((header, None)));
+    }
+
+    #[test]
+    fn a_gpu_is_named_or_known_by_its_build() {
+        let of = |line: &str| Header::from_line(line.as_bytes()).unwrap().0.is_cuda();
+        assert!(of(r#"{"paritty":1,"backend":"CUDA"}"#));
+        assert!(of(
+            r#"{"paritty":1,"backend":"GPU","settings":{"system":"CUDA : ARCHS = 900 | CPU : AVX"}}"#
+        ));
+        assert!(!of(r#"{"paritty":1,"backend":"GPU","settings":{"system":"Vulkan : X | CPU : AVX"}}"#));
+        assert!(!of(r#"{"paritty":1,"backend":"CPU","settings":{"system":"CUDA : ARCHS = 900"}}"#));
     }
 
     #[test]

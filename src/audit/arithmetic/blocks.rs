@@ -1,6 +1,6 @@
 //! Rounding to 8 bits in blocks that share a scale, as ggml quantises activations.
 
-use super::Tie;
+use super::{Part, Tie};
 
 /// How a block is rounded.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +30,19 @@ pub enum Scale {
 /// roundings of f32, which is all that another order of operations can make.
 const TIE: f64 = 6.0 * f32::EPSILON as f64;
 
+/// A scale this near (as a share of itself) to the middle between two f16 numbers may become either: the reciprocal
+/// of a reciprocal, each of them a few units off on a GPU.
+const SCALE: f64 = 4.0 * f32::EPSILON as f64;
+
+/// The other f16 that `exact`, which `rounded` was made of, may become when it is off by `error`.
+pub fn either(rounded: f64, exact: f64, error: f64) -> Option<f64> {
+    [exact - error, exact + error].map(super::half::round).into_iter().find(|other| *other != rounded)
+}
+
 struct Block {
     inverse: f32,
+    /// Before it is kept.
+    scale: f32,
     step: f64,
 }
 
@@ -44,16 +55,21 @@ impl Blocks {
         let scale = largest / 127.0;
         let inverse = 127.0 / largest;
         let step = match self.scale {
-            Scale::Half => half::f16::from_f32(scale).to_f64(),
+            Scale::Half => ::half::f16::from_f32(scale).to_f64(),
             Scale::Full => f64::from(scale),
             Scale::Inverse => f64::from(1.0 / inverse),
         };
-        Some(Block { inverse: if self.multiplies { inverse } else { scale }, step })
+        Some(Block { inverse: if self.multiplies { inverse } else { scale }, scale, step })
     }
 
     fn quotient(&self, block: &Block, x: f64) -> f32 {
         let x = x as f32;
         if self.multiplies { x * block.inverse } else { x / block.inverse }
+    }
+
+    fn rounded(&self, block: &Block, x: f64) -> f32 {
+        let q = self.quotient(block, x);
+        if self.half_to_even { q.round_ties_even() } else { q.round() }
     }
 
     /// Rounds a row in place. Rows that hold what no block can (NaN, Inf) are left.
@@ -62,9 +78,7 @@ impl Blocks {
             match self.block(values) {
                 Some(block) => {
                     for x in values {
-                        let q = self.quotient(&block, *x);
-                        let q = if self.half_to_even { q.round_ties_even() } else { q.round() };
-                        *x = f64::from(q) * block.step;
+                        *x = f64::from(self.rounded(&block, *x)) * block.step;
                     }
                 }
                 None if values.iter().all(|x| x.is_finite()) => values.fill(0.0),
@@ -80,11 +94,19 @@ impl Blocks {
             let Some(block) = self.block(values) else { continue };
             for (i, &x) in values.iter().enumerate() {
                 let q = self.quotient(&block, x);
-                let rounded = if self.half_to_even { q.round_ties_even() } else { q.round() };
-                let over = f64::from(q - rounded);
+                let over = f64::from(q - self.rounded(&block, x));
                 if (over.abs() - 0.5).abs() <= TIE * f64::from(q.abs()).max(1.0) {
-                    ties.push(Tie { index: b * self.len + i, step: over.signum() * block.step });
+                    let steps = vec![over.signum() * block.step];
+                    ties.push(Tie { part: Part::Values, first: b * self.len + i, steps });
                 }
+            }
+            if self.scale == Scale::Half
+                && let Some(other) =
+                    either(block.step, f64::from(block.scale), SCALE * f64::from(block.scale))
+            {
+                let rounded = |&x: &f64| f64::from(self.rounded(&block, x));
+                let steps = values.iter().map(|x| rounded(x) * (other - block.step)).collect();
+                ties.push(Tie { part: Part::Values, first: b * self.len, steps });
             }
         }
         ties
@@ -166,9 +188,19 @@ mod tests {
         (row[0], row[1], row[2]) = (127.0, 2.5, 3.4);
         let ties = Q8_0.ties(&row);
         assert_eq!(ties.len(), 1);
-        assert_eq!((ties[0].index, ties[0].step), (1, 1.0));
+        assert_eq!((ties[0].first, &*ties[0].steps), (1, &[1.0][..]));
         Q8_0.round(&mut row);
         assert_eq!(row[..3], [127.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn a_scale_in_the_middle_moves_its_block() {
+        // 127 · (1 + 2⁻¹¹): the scale lies between 1 and the next f16.
+        let mut row = vec![0.0_f64; 32];
+        (row[0], row[1]) = (127.0 * (1.0 + 1.0 / 2048.0), 64.0);
+        let ties = Q8_0.ties(&row);
+        assert_eq!(ties.len(), 1);
+        assert_eq!((ties[0].first, ties[0].steps[0], ties[0].steps[1]), (0, 127.0 / 1024.0, 64.0 / 1024.0));
     }
 
     #[test]

@@ -63,13 +63,13 @@ impl Rule for F16Fused {
     }
     /// An exponential that rounds the other way moves the f16 sums: measured against the
     /// emulated order, at most 7.7e-5.
-    fn floor(&self) -> Option<f64> {
+    fn floor(&self, _: usize) -> Option<f64> {
         Some(2e-4)
     }
 }
 
 fn half(x: f32) -> f32 {
-    half::f16::from_f32(x).to_f32()
+    ::half::f16::from_f32(x).to_f32()
 }
 
 fn score(a: &Attention, dot: f32) -> f32 {

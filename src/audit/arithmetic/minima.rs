@@ -71,8 +71,8 @@ mod tests {
     fn scale_times_quantum_plus_minimum_is_the_weight() {
         // d = 0.5, dmin = 0.25, scale 3 and minimum 5 in each of the first four groups.
         let mut block = [0_u8; 144];
-        block[..2].copy_from_slice(&half::f16::from_f32(0.5).to_le_bytes());
-        block[2..4].copy_from_slice(&half::f16::from_f32(0.25).to_le_bytes());
+        block[..2].copy_from_slice(&::half::f16::from_f32(0.5).to_le_bytes());
+        block[2..4].copy_from_slice(&::half::f16::from_f32(0.25).to_le_bytes());
         block[4..8].fill(3);
         block[8..12].fill(5);
         block[16..144].fill(0x72);

@@ -10,10 +10,16 @@ mod blocks;
 mod exact;
 mod f16_accumulator;
 mod f16_cache;
+mod f16_chain;
 mod f16_fused;
+mod f16_fused_cuda;
+mod f16_groups;
 mod f16_operands;
+mod gelu_fast;
 mod gelu_table;
 mod ggml_rope;
+mod half;
+mod heads;
 pub mod minima;
 mod q8_0;
 mod q8_0_cache;
@@ -55,10 +61,7 @@ impl Circumstance<'_> {
 
     /// Whether the header says that llama.cpp computed, on CUDA.
     pub fn is_llama_cuda(&self) -> bool {
-        self.header.is_some_and(|h| {
-            h.settings.arithmetic.as_deref() == Some("llama.cpp")
-                && h.backend.to_ascii_lowercase().contains("cuda")
-        })
+        self.header.is_some_and(|h| h.settings.arithmetic.as_deref() == Some("llama.cpp") && h.is_cuda())
     }
 
     /// Type of the cache, as the header has it.
@@ -67,14 +70,25 @@ impl Circumstance<'_> {
     }
 }
 
-/// A quantised value that lies so near to the middle between two steps that another order of
-/// operations rounds it the other way.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What a tie is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The rounded operand.
+    Values,
+    /// What [`Rule::sums`] makes of it.
+    Sums,
+}
+
+/// A value, a block's scale or its sum that lies so near to the middle between two steps that another
+/// order of operations rounds it the other way.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tie {
-    /// Element of the operand.
-    pub index: usize,
-    /// What is added to its rounded value when it falls the other way.
-    pub step: f64,
+    /// Where it is.
+    pub part: Part,
+    /// First element that it moves.
+    pub first: usize,
+    /// What is added to that element and those after it when it falls the other way.
+    pub steps: Vec<f64>,
 }
 
 /// One arithmetic.
@@ -105,6 +119,10 @@ pub trait Rule: Sync {
             row.iter_mut().zip(minima).for_each(|(w, m)| *w -= *m);
         }
     }
+    /// Adds up the products of a row of the matrix and a column, where that is done in f16; `None`: as f64.
+    fn sum(&self, _weights: &[f32], _column: &[f64]) -> Option<f64> {
+        None
+    }
     /// Rounds the result.
     fn result(&self, _node: &Node, _out: &mut [f64]) {}
     /// Evaluates the operation in its own way; false: as any other.
@@ -129,7 +147,8 @@ pub trait Rule: Sync {
     ) -> bool {
         false
     }
-    /// By how much each result may be off because its last rounding is ambiguous; empty: by nothing.
+    /// By how much each result may be off because its last rounding is ambiguous, or a function that it rests on
+    /// approximate; empty: by nothing.
     fn ambiguity(&self, _node: &Node, _inputs: &[&[f64]]) -> Vec<f64> {
         Vec::new()
     }
@@ -141,8 +160,9 @@ pub trait Rule: Sync {
     fn is_coarse(&self) -> bool {
         false
     }
-    /// Relative deviation (L2) that is left when this rule is right, instead of the operation's own.
-    fn floor(&self) -> Option<f64> {
+    /// Relative deviation (L2) that is left when this rule is right, for sums of so many products, instead
+    /// of the operation's own.
+    fn floor(&self, _terms: usize) -> Option<f64> {
         None
     }
     /// Whether recorded values could have come from it at all.
@@ -168,10 +188,14 @@ pub static RULES: &[&dyn Rule] = &[
     &f16_cache::BF16,
     &q8_0_cache::Q8_0Cache,
     &gelu_table::GeluTable,
+    &gelu_fast::GeluFast,
     &ggml_rope::GgmlRope,
     &f16_fused::F16Fused,
+    &f16_fused_cuda::F16FusedCuda,
     &rounded_results::F16,
     &rounded_results::BF16,
+    &f16_chain::F16Chain,
+    &f16_groups::F16Groups,
     &f16_accumulator::F16Accumulator,
 ];
 
@@ -185,6 +209,21 @@ pub fn candidates(node: &Node, at: &Circumstance<'_>) -> Vec<&'static dyn Rule> 
 /// The operand that holds activations of a product, or both operands of attention.
 fn is_product(node: &Node) -> bool {
     matches!(node.op, Op::MatMul | Op::Scores(_) | Op::Mix(_))
+}
+
+/// Whether an engine other than llama.cpp on the CPU may add up this operation's products in f16.
+fn is_f16_sum(node: &Node, at: &Circumstance<'_>) -> bool {
+    let operation = match node.op {
+        Op::MatMul => at.weights == Some(WeightType::F16),
+        Op::Mix(_) => !at.fused,
+        _ => false,
+    };
+    operation && !at.is_llama_cpu()
+}
+
+/// Whether every value is one of f16.
+fn are_f16(recorded: &[f32]) -> bool {
+    recorded.iter().all(|x| !x.is_finite() || to_f16(f64::from(*x)) == f64::from(*x))
 }
 
 /// Whether ggml multiplies weights of this type with blocks of 256 (Q8_K).
@@ -204,12 +243,12 @@ fn is_quantised(weights: Option<WeightType>) -> bool {
 /// Nearest f16, half to even; beyond its range infinite.
 fn to_f16(x: f64) -> f64 {
     // The engine's own values are f32, and f32 to f16 is one rounding.
-    half::f16::from_f32(x as f32).to_f64()
+    ::half::f16::from_f32(x as f32).to_f64()
 }
 
 /// Nearest bf16, half to even.
 fn to_bf16(x: f64) -> f64 {
-    half::bf16::from_f32(x as f32).to_f64()
+    ::half::bf16::from_f32(x as f32).to_f64()
 }
 
 #[cfg(test)]

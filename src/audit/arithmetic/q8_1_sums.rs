@@ -1,12 +1,16 @@
 //! Q4_K and Q5_K on CUDA with 9 and more columns: Q8_1 activations with f16 scales, the weights' scales
 //! and minima as f16, and the minima meet the f16 sum of the *unrounded* activations.
 
-use super::blocks::{Blocks, Scale};
-use super::{Circumstance, Rule, Tie, minima, to_f16};
+use super::blocks::{Blocks, Scale, either};
+use super::{Circumstance, Part, Rule, Tie, minima, to_f16};
 use crate::gguf::WeightType;
 use crate::model::{Node, Op};
 
 const BLOCKS: Blocks = Blocks { len: 32, multiplies: true, half_to_even: false, scale: Scale::Half };
+
+/// What the order of an f32 sum of 32 (three additions in a thread, then three steps between threads) may
+/// change, as a share of Σ|terms|: half a unit for each of six roundings.
+const ORDER: f64 = 6.0 * f32::EPSILON as f64 / 2.0;
 
 /// See the module.
 pub struct Q8_1Sums;
@@ -46,11 +50,21 @@ impl Rule for Q8_1Sums {
         }
         for ((w, m), scale) in row.iter_mut().zip(least).zip(scales) {
             let quantum = if scale == 0.0 { 0.0 } else { ((*w - *m) / scale).round() };
-            *w = quantum * half::f16::from_f32(scale).to_f32();
-            *m = half::f16::from_f32(*m).to_f32();
+            *w = quantum * ::half::f16::from_f32(scale).to_f32();
+            *m = ::half::f16::from_f32(*m).to_f32();
         }
     }
     fn ties(&self, row: &[f64]) -> Vec<Tie> {
-        BLOCKS.ties(row)
+        let mut ties = BLOCKS.ties(row);
+        for (i, block) in row.chunks(BLOCKS.len).enumerate() {
+            let sum: f64 = block.iter().sum();
+            let terms: f64 = block.iter().map(|x| x.abs()).sum();
+            let rounded = to_f16(sum);
+            if let Some(other) = either(rounded, sum, ORDER * terms) {
+                let steps = vec![(other - rounded) / block.len() as f64; block.len()];
+                ties.push(Tie { part: Part::Sums, first: i * BLOCKS.len, steps });
+            }
+        }
+        ties
     }
 }

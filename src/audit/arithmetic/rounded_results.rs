@@ -49,7 +49,7 @@ impl Rule for Rounded {
     }
     /// A quarter of the format's unit: where the last step rounds a value the other way (in a few per
     /// cent of a row) it moves by a whole one.
-    fn floor(&self) -> Option<f64> {
+    fn floor(&self, _: usize) -> Option<f64> {
         Some(self.floor)
     }
     fn admits(&self, recorded: &[f32]) -> bool {
