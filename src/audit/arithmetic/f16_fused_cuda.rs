@@ -57,7 +57,9 @@ impl Rule for F16FusedCuda {
                 let kept = (largest - here).exp();
                 largest = here;
                 total *= kept;
-                out.iter_mut().for_each(|sum| *sum = half::round(*sum * to_f16(kept)));
+                for sum in &mut *out {
+                    *sum = half::round(*sum * to_f16(kept));
+                }
                 let weights: Vec<f64> = scores.iter().map(|s| (s - largest - OFFSET).exp()).collect();
                 total += weights.iter().sum::<f64>();
                 for (group, weights) in weights.chunks(GROUP).enumerate() {
@@ -72,7 +74,9 @@ impl Rule for F16FusedCuda {
                     }
                 }
             }
-            out.iter_mut().for_each(|sum| *sum /= total);
+            for sum in &mut *out {
+                *sum /= total;
+            }
         }
         true
     }
