@@ -11,8 +11,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use paritty::palette::Ground;
 use paritty::session::Snapshot;
 use paritty::tui::app::{Action, App};
+use paritty::tui::panes::Context;
 use paritty::tui::theme::{Depth, Theme};
-use paritty::tui::view;
+use paritty::tui::{Keymap, view};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use snapshots::Scene;
@@ -24,6 +25,7 @@ fn frames(criterion: &mut Criterion) {
     let first = App::new(Arc::new(scene.snapshot()));
     let cursor = first.cursor();
     let snapshot = Arc::new(scene.focused(cursor.position, cursor.checkpoint));
+    let keymap = Keymap::default();
     let mut group = criterion.benchmark_group("frame, 64 layers × 512 positions");
     for (width, height) in [(80, 24), (200, 60)] {
         for (name, actions) in [
@@ -33,13 +35,14 @@ fn frames(criterion: &mut Criterion) {
             ("tensor", &[Action::Drill, Action::Drill][..]),
         ] {
             let mut app = App::new(Arc::clone(&snapshot));
-            for &action in actions {
-                app.update(action);
+            for action in actions {
+                app.update(action.clone());
             }
             let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a buffer");
             group.bench_function(format!("{width}×{height} {name}"), |bencher| {
                 bencher.iter(|| {
-                    terminal.draw(|frame| view::draw(frame, black_box(&app), &THEME)).expect("drawn");
+                    let context = Context { app: black_box(&app), theme: &THEME, keymap: &keymap };
+                    terminal.draw(|frame| view::draw(frame, context)).expect("drawn");
                 });
             });
         }

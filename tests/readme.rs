@@ -78,7 +78,7 @@ fn the_keys_are_those_of_the_program() {
     let text = readme();
     let begin = text.find("<!-- keys -->\n").unwrap() + "<!-- keys -->\n".len();
     let end = text.find("<!-- end of keys -->").unwrap();
-    let table = paritty::tui::keymap::markdown();
+    let table = paritty::tui::Keymap::default().markdown();
     if std::env::var_os("PARITTY_BLESS").is_some() {
         let text = format!("{}{}\n\n{}", &text[..begin], table.trim(), &text[end..]);
         std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"), text).unwrap();

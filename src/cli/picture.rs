@@ -6,7 +6,7 @@ use crate::model::Checkpoint;
 use crate::plot::{self, Cursor, View};
 use crate::session::Snapshot;
 use crate::session::headless::point_of_interest;
-use crate::tui::app::View as Depth;
+use crate::tui::views::{RowsOf, View as ScreenView};
 use crate::tui::{ExportRequest, ExportWhat, PaneKind};
 
 /// Writes the whole screen to `path` (PNG or SVG), with the cursor where it matters most.
@@ -23,7 +23,7 @@ pub fn screen(snapshot: &Snapshot, path: &Path) -> anyhow::Result<()> {
 pub fn export(request: &ExportRequest) -> Result<PathBuf, String> {
     let view = match request.what {
         ExportWhat::Screen => View::Screen,
-        ExportWhat::Pane(pane) => view_of(pane, request.depth),
+        ExportWhat::Pane(pane) => view_of(pane, request.view),
     };
     let folder = std::env::current_dir().map_err(|e| format!("the current folder: {e}"))?;
     let cursor = Cursor { position: request.cursor.position, checkpoint: request.cursor.checkpoint };
@@ -32,9 +32,9 @@ pub fn export(request: &ExportRequest) -> Result<PathBuf, String> {
 }
 
 /// The picture that shows what a pane shows.
-fn view_of(pane: PaneKind, depth: Depth) -> View {
+fn view_of(pane: PaneKind, view: ScreenView) -> View {
     match pane {
-        PaneKind::Map if depth == Depth::Overview => View::Map,
+        PaneKind::Map if view.info().rows == RowsOf::Layers => View::Map,
         PaneKind::Map => View::Layer,
         PaneKind::SideBySide | PaneKind::Elements => View::Heatmaps,
         PaneKind::Logits => View::Logits,

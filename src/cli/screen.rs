@@ -72,8 +72,10 @@ fn on_screen(config: &Config) -> anyhow::Result<Outcome> {
         bail!("this command needs a terminal; use --headless in scripts and pipes");
     }
     let session = Session::start(config)?;
-    let options =
-        TuiOptions { exporter: Some(Arc::new(|request| super::picture::export(&request))), theme: None };
+    let options = TuiOptions {
+        exporter: Some(Arc::new(|request| super::picture::export(&request))),
+        ..TuiOptions::default()
+    };
     let ended = tui::run(session.link(), options)?;
     let last = session.link().snapshots.borrow().clone();
     drop(session);

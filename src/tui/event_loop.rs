@@ -14,9 +14,11 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
 
 use super::app::{App, Effect};
+use super::keymap::Keymap;
+use super::panes::Context;
 use super::terminal::Screen;
 use super::theme::Theme;
-use super::{Ended, Exporter, TuiError, TuiOptions, keymap, view};
+use super::{Ended, Exporter, TuiError, TuiOptions, view};
 use crate::session::{Command, Link};
 
 /// Shortest time between two frames.
@@ -37,6 +39,7 @@ enum Flow {
 pub(super) struct EventLoop {
     app: App,
     theme: Theme,
+    keymap: Keymap,
     screen: Screen,
     link: Link,
     exporter: Option<Exporter>,
@@ -56,6 +59,7 @@ impl EventLoop {
         Ok(Self {
             app: App::new(snapshot),
             theme,
+            keymap: options.keymap,
             screen: Screen::enter().map_err(TuiError::Terminal)?,
             link,
             exporter: options.exporter,
@@ -79,8 +83,8 @@ impl EventLoop {
             }
             if draw {
                 self.dirty = false;
-                let (app, theme) = (&self.app, &self.theme);
-                self.screen.draw(|frame| view::draw(frame, app, theme)).map_err(TuiError::Terminal)?;
+                let context = Context { app: &self.app, theme: &self.theme, keymap: &self.keymap };
+                self.screen.draw(|frame| view::draw(frame, context)).map_err(TuiError::Terminal)?;
                 next_frame = Instant::now() + FRAME;
             }
             let retry = Instant::now() + RETRY;
@@ -128,10 +132,11 @@ impl EventLoop {
 
     fn event(&mut self, event: &Event) -> Result<Flow, TuiError> {
         let action = match *event {
-            Event::Key(key) => keymap::action(key, self.app.view()),
+            Event::Key(key) => self.keymap.action(key, self.app.place()),
             Event::Mouse(mouse) => {
                 let (width, height) = self.screen.size().map_err(TuiError::Terminal)?;
-                view::mouse(mouse, &self.app, &self.theme, Rect::new(0, 0, width, height))
+                let context = Context { app: &self.app, theme: &self.theme, keymap: &self.keymap };
+                view::mouse(mouse, context, Rect::new(0, 0, width, height))
             }
             Event::Resize(..) => {
                 self.dirty = true;
@@ -179,8 +184,8 @@ impl EventLoop {
 
     /// Sends what waits, in order; never blocks.
     fn send(&mut self) {
-        while let Some(command) = self.waiting.front().cloned() {
-            match self.link.commands.try_send(command) {
+        while let Some(command) = self.waiting.front() {
+            match self.link.commands.try_send(command.clone()) {
                 Ok(()) => {
                     self.waiting.pop_front();
                 }

@@ -1,10 +1,14 @@
-//! The one table of keys. Matching, footer, help page and the README's section all come from it.
+//! The one table of keys. Matching, footer, help page, command names and the README's section all come
+//! from it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::app::{Action, View};
+use super::app::{Action, Place};
+use super::kinds::PaneKind;
+use super::views::View;
 
 /// One key with its modifiers. Shift is part of the character for letters and signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +83,8 @@ impl fmt::Display for Key {
 /// Chapters of the help page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chapter {
+    /// The views.
+    Views,
     /// The cursor.
     Moving,
     /// What is looked at.
@@ -91,11 +97,12 @@ pub enum Chapter {
 
 impl Chapter {
     /// In the order of the page.
-    pub const ALL: [Self; 4] = [Self::Moving, Self::Looking, Self::Stepping, Self::Program];
+    pub const ALL: [Self; 5] = [Self::Views, Self::Moving, Self::Looking, Self::Stepping, Self::Program];
 
     /// Heading.
     pub fn title(self) -> &'static str {
         match self {
+            Self::Views => "Views",
             Self::Moving => "Moving the cursor",
             Self::Looking => "Looking closer",
             Self::Stepping => "Stepping the engines",
@@ -104,117 +111,192 @@ impl Chapter {
     }
 }
 
+/// Where a binding holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In every view and on the help page.
+    Everywhere,
+    /// In every view.
+    Views,
+    /// In the views with a map of positions as their face.
+    Maps,
+    /// In the views that point at a channel.
+    Channels,
+}
+
+impl Scope {
+    /// Whether it holds there.
+    pub fn includes(self, place: Place) -> bool {
+        let Place::View(view) = place else { return self == Self::Everywhere };
+        match self {
+            Self::Everywhere | Self::Views => true,
+            Self::Maps => view.first_pane() == PaneKind::Map,
+            Self::Channels => view.info().shows.channel,
+        }
+    }
+}
+
 /// One row of the table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Binding {
+    /// Name in the command line, the palette and files of settings: `next-divergence`.
+    pub name: Cow<'static, str>,
     /// Keys that do the same.
-    pub keys: &'static [Key],
+    pub keys: Vec<Key>,
     /// What they do.
     pub action: Action,
     /// Where they do it.
-    pub views: &'static [View],
+    pub scope: Scope,
     /// Where the help page lists them.
     pub chapter: Chapter,
     /// Footer: keys and a word, for the bindings worth showing there.
     pub footer: Option<(&'static str, &'static str)>,
     /// A sentence.
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
 }
 
-const EVERYWHERE: &[View] = &[View::Overview, View::Layer, View::Tensor, View::Help];
-const PANES: &[View] = &[View::Overview, View::Layer, View::Tensor];
-const MAPS: &[View] = &[View::Overview, View::Layer];
-const TENSOR: &[View] = &[View::Tensor];
-
 macro_rules! bindings {
-    ($($chapter:ident, $action:ident, $views:ident, [$($key:expr),+], $footer:expr, $help:literal;)*) => {
-        /// Every binding.
-        pub static BINDINGS: &[Binding] = &[$(Binding {
-            keys: &[$($key),+],
-            action: Action::$action,
-            views: $views,
-            chapter: Chapter::$chapter,
-            footer: $footer,
-            help: $help,
-        }),*];
+    ($($chapter:ident, $name:literal, $action:ident, $scope:ident, [$($key:expr),*], $footer:expr, $help:literal;)*) => {
+        fn table() -> Vec<Binding> {
+            vec![$(Binding {
+                name: Cow::Borrowed($name),
+                keys: vec![$($key),*],
+                action: Action::$action,
+                scope: Scope::$scope,
+                chapter: Chapter::$chapter,
+                footer: $footer,
+                help: Cow::Borrowed($help),
+            }),*]
+        }
     };
 }
 
 // Of two rows with a footer the upper one goes first; help and quit are always shown.
 bindings! {
-    Moving, Left, PANES, [Key::plain(KeyCode::Left), Key::char('h')], Some(("←→", "position")), "one position back";
-    Moving, Right, PANES, [Key::plain(KeyCode::Right), Key::char('l')], None, "one position on";
-    Moving, Up, EVERYWHERE, [Key::plain(KeyCode::Up), Key::char('k')], Some(("↑↓", "row")), "one row up, towards the logits (a focused pane of text scrolls)";
-    Moving, Down, EVERYWHERE, [Key::plain(KeyCode::Down), Key::char('j')], None, "one row down, towards the embedding";
-    Looking, Drill, PANES, [Key::plain(KeyCode::Enter)], Some(("Enter", "drill")), "from the layers to one layer's checkpoints, from there to one tensor";
-    Looking, Leave, EVERYWHERE, [Key::plain(KeyCode::Esc)], Some(("Esc", "back")), "out again; closes the help";
-    Moving, NextDivergence, PANES, [Key::char('n')], Some(("n", "divergence")), "the next place where an error enters";
-    Moving, PreviousDivergence, PANES, [Key::char('N')], None, "the previous place where an error enters";
-    Stepping, Step, PANES, [Key::char('s')], Some(("s", "step")), "compute one more position";
-    Stepping, ToggleRun, PANES, [Key::char('r')], Some(("r", "run")), "run, or pause when running";
-    Moving, FirstDivergence, PANES, [Key::char('f')], Some(("f", "first")), "the first divergence";
-    Stepping, Pause, PANES, [Key::char(' ')], None, "pause";
-    Stepping, Restart, PANES, [Key::char('R')], None, "start an engine or program that failed anew";
-    Stepping, StepBack, PANES, [Key::char('b')], Some(("b", "back one")), "back one position: the engines forget their newest";
-    Moving, FarLeft, PANES, [Key::char('H'), Key::shift(KeyCode::Left)], None, "ten positions back";
-    Moving, FarRight, PANES, [Key::char('L'), Key::shift(KeyCode::Right)], None, "ten positions on";
-    Moving, First, EVERYWHERE, [Key::char('g'), Key::plain(KeyCode::Home)], None, "the first position";
-    Moving, Last, PANES, [Key::char('G'), Key::plain(KeyCode::End)], None, "the last position";
-    Moving, PageUp, EVERYWHERE, [Key::plain(KeyCode::PageUp), Key::ctrl('u')], None, "eight rows up";
-    Moving, PageDown, EVERYWHERE, [Key::plain(KeyCode::PageDown), Key::ctrl('d')], None, "eight rows down";
-    Moving, Follow, PANES, [Key::char('F')], None, "stay at the newest position, or stop doing so";
-    Moving, HistoryBack, PANES, [Key::char('<'), Key::plain(KeyCode::Backspace)], None, "where the cursor was before the last jump";
-    Moving, HistoryForward, PANES, [Key::char('>')], None, "the other way";
-    Looking, ChannelBack, TENSOR, [Key::char('[')], Some(("[]", "channel")), "the channel before";
-    Looking, ChannelOn, TENSOR, [Key::char(']')], None, "the next channel";
-    Looking, WorstChannel, TENSOR, [Key::char('w')], Some(("w", "worst")), "the channel with the largest difference";
-    Looking, Fit, MAPS, [Key::char('z')], None, "the whole map at once, or one column a position";
-    Looking, FocusNext, PANES, [Key::plain(KeyCode::Tab)], Some(("Tab", "pane")), "focus the next pane; a pane without room of its own takes another's";
-    Looking, FocusPrevious, PANES, [Key::plain(KeyCode::BackTab)], None, "focus the pane before";
-    Program, ExportPane, PANES, [Key::char('e')], Some(("e", "export")), "export the focused pane as PNG, SVG and CSV";
-    Program, ExportScreen, PANES, [Key::char('E')], None, "export the screen as PNG, SVG and CSV";
-    Program, Redraw, EVERYWHERE, [Key::ctrl('l')], None, "draw everything anew";
-    Program, Suspend, EVERYWHERE, [Key::ctrl('z')], None, "suspend; `fg` resumes";
-    Program, Help, EVERYWHERE, [Key::char('?')], Some(("?", "help")), "open or close the help";
-    Program, Quit, EVERYWHERE, [Key::char('q'), Key::ctrl('c')], Some(("q", "quit")), "quit";
+    Moving, "left", Left, Views, [Key::plain(KeyCode::Left), Key::char('h')], Some(("←→", "position")), "one position back";
+    Moving, "right", Right, Views, [Key::plain(KeyCode::Right), Key::char('l')], None, "one position on";
+    Moving, "up", Up, Everywhere, [Key::plain(KeyCode::Up), Key::char('k')], Some(("↑↓", "row")), "one row up, towards the logits (a focused pane of text scrolls)";
+    Moving, "down", Down, Everywhere, [Key::plain(KeyCode::Down), Key::char('j')], None, "one row down, towards the embedding";
+    Looking, "drill", Drill, Views, [Key::plain(KeyCode::Enter)], Some(("Enter", "drill")), "from the layers to one layer's checkpoints, from there to one tensor";
+    Looking, "back", Leave, Everywhere, [Key::plain(KeyCode::Esc)], Some(("Esc", "back")), "out again; closes the help";
+    Moving, "next-divergence", NextDivergence, Views, [Key::char('n')], Some(("n", "divergence")), "the next place where an error enters";
+    Moving, "previous-divergence", PreviousDivergence, Views, [Key::char('N')], None, "the previous place where an error enters";
+    Stepping, "step", Step, Views, [Key::char('s')], Some(("s", "step")), "compute one more position";
+    Stepping, "run", ToggleRun, Views, [Key::char('r')], Some(("r", "run")), "run, or pause when running";
+    Moving, "first-divergence", FirstDivergence, Views, [Key::char('f')], Some(("f", "first")), "the first divergence";
+    Stepping, "pause", Pause, Views, [Key::char(' ')], None, "pause";
+    Stepping, "restart", Restart, Views, [Key::char('R')], None, "start an engine or program that failed anew";
+    Stepping, "step-back", StepBack, Views, [Key::char('b')], Some(("b", "back one")), "back one position: the engines forget their newest";
+    Moving, "far-left", FarLeft, Views, [Key::char('H'), Key::shift(KeyCode::Left)], None, "ten positions back";
+    Moving, "far-right", FarRight, Views, [Key::char('L'), Key::shift(KeyCode::Right)], None, "ten positions on";
+    Moving, "first-position", First, Everywhere, [Key::char('g'), Key::plain(KeyCode::Home)], None, "the first position";
+    Moving, "last-position", Last, Views, [Key::char('G'), Key::plain(KeyCode::End)], None, "the last position";
+    Moving, "page-up", PageUp, Everywhere, [Key::plain(KeyCode::PageUp), Key::ctrl('u')], None, "eight rows up";
+    Moving, "page-down", PageDown, Everywhere, [Key::plain(KeyCode::PageDown), Key::ctrl('d')], None, "eight rows down";
+    Moving, "follow", Follow, Views, [Key::char('F')], None, "stay at the newest position, or stop doing so";
+    Moving, "history-back", HistoryBack, Views, [Key::char('<'), Key::plain(KeyCode::Backspace)], None, "where the cursor was before the last jump";
+    Moving, "history-forward", HistoryForward, Views, [Key::char('>')], None, "the other way";
+    Looking, "channel-back", ChannelBack, Channels, [Key::char('[')], Some(("[]", "channel")), "the channel before";
+    Looking, "channel-on", ChannelOn, Channels, [Key::char(']')], None, "the next channel";
+    Looking, "worst-channel", WorstChannel, Channels, [Key::char('w')], Some(("w", "worst")), "the channel with the largest difference";
+    Looking, "fit", Fit, Maps, [Key::char('z')], None, "the whole map at once, or one column a position";
+    Looking, "next-pane", FocusNext, Views, [Key::plain(KeyCode::Tab)], Some(("Tab", "pane")), "focus the next pane; a pane without room of its own takes another's";
+    Looking, "previous-pane", FocusPrevious, Views, [Key::plain(KeyCode::BackTab)], None, "focus the pane before";
+    Program, "export-pane", ExportPane, Views, [Key::char('e')], Some(("e", "export")), "export the focused pane as PNG, SVG and CSV";
+    Program, "export-screen", ExportScreen, Views, [Key::char('E')], None, "export the screen as PNG, SVG and CSV";
+    Program, "redraw", Redraw, Everywhere, [Key::ctrl('l')], None, "draw everything anew";
+    Program, "suspend", Suspend, Everywhere, [Key::ctrl('z')], None, "suspend; `fg` resumes";
+    Program, "help", Help, Everywhere, [Key::char('?')], Some(("?", "help")), "open or close the help";
+    Program, "quit", Quit, Everywhere, [Key::char('q'), Key::ctrl('c')], Some(("q", "quit")), "quit";
 }
 
-/// The action that `event` is bound to in `view`.
-pub fn action(event: KeyEvent, view: View) -> Option<Action> {
-    if event.kind == KeyEventKind::Release {
-        return None;
+/// Every binding: the standard ones, or those with the user's changes.
+#[derive(Clone, Debug)]
+pub struct Keymap {
+    bindings: Vec<Binding>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        let mut bindings = table();
+        let views = View::ALL.iter().zip('1'..='9').map(|(&view, digit)| Binding {
+            name: Cow::Owned(format!("view {}", view.info().id)),
+            keys: vec![Key::char(digit)],
+            action: Action::Look(view),
+            scope: Scope::Views,
+            chapter: Chapter::Views,
+            footer: None,
+            help: Cow::Owned(format!("{}: {}", view.info().title, view.info().about)),
+        });
+        bindings.splice(0..0, views);
+        Self { bindings }
     }
-    let key = Key::from_event(event);
-    BINDINGS
-        .iter()
-        .find(|binding| binding.views.contains(&view) && binding.keys.contains(&key))
-        .map(|binding| binding.action)
 }
 
-/// The footer of `view`, as many hints as fit in `width` columns; keys and words in turn. The last
-/// two rows of the table always have their place.
-pub fn footer(view: View, width: usize) -> Vec<(&'static str, &'static str)> {
-    let hints: Vec<_> = BINDINGS
-        .iter()
-        .filter(|b| b.views.contains(&view))
-        // There is no way back from the top.
-        .filter(|b| b.action != Action::Leave || view != View::Overview)
-        .filter_map(|b| b.footer)
-        .collect();
-    let cost = |hint: &(&str, &str)| hint.0.chars().count() + hint.1.chars().count() + 3;
-    let (first, last) = hints.split_at(hints.len().saturating_sub(2));
-    let mut left = width.saturating_sub(last.iter().map(cost).sum());
-    let mut shown: Vec<_> = first
-        .iter()
-        .take_while(|hint| {
-            let fits = cost(hint) <= left;
-            left = left.saturating_sub(cost(hint));
-            fits
-        })
-        .copied()
-        .collect();
-    shown.extend(last);
-    shown
+impl Keymap {
+    /// Every row.
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    /// The action that `event` is bound to at this place.
+    pub fn action(&self, event: KeyEvent, place: Place) -> Option<Action> {
+        if event.kind == KeyEventKind::Release {
+            return None;
+        }
+        let key = Key::from_event(event);
+        self.bindings
+            .iter()
+            .find(|binding| binding.scope.includes(place) && binding.keys.contains(&key))
+            .map(|binding| binding.action.clone())
+    }
+
+    /// The footer of a place, as many hints as fit in `width` columns; keys and words in turn. The
+    /// last two rows of the table always have their place.
+    pub fn footer(&self, place: Place, width: usize) -> Vec<(&'static str, &'static str)> {
+        let hints: Vec<_> = self
+            .bindings
+            .iter()
+            .filter(|b| b.scope.includes(place))
+            // There is no way back from the top.
+            .filter(|b| b.action != Action::Leave || place != Place::View(View::Overview))
+            .filter_map(|b| b.footer)
+            .collect();
+        let cost = |hint: &(&str, &str)| hint.0.chars().count() + hint.1.chars().count() + 3;
+        let (first, last) = hints.split_at(hints.len().saturating_sub(2));
+        let mut left = width.saturating_sub(last.iter().map(cost).sum());
+        let mut shown: Vec<_> = first
+            .iter()
+            .take_while(|hint| {
+                let fits = cost(hint) <= left;
+                left = left.saturating_sub(cost(hint));
+                fits
+            })
+            .copied()
+            .collect();
+        shown.extend(last);
+        shown
+    }
+
+    /// The table as Markdown, for the README.
+    pub fn markdown(&self) -> String {
+        let mut out = String::new();
+        for chapter in Chapter::ALL {
+            out.push_str("| ");
+            out.push_str(chapter.title());
+            out.push_str(" | |\n|---|---|\n");
+            for binding in self.bindings.iter().filter(|b| b.chapter == chapter) {
+                let keys: Vec<String> = binding.keys.iter().map(|k| format!("`{k}`")).collect();
+                let limits = binding.limits().map(|l| format!(" ({l})")).unwrap_or_default();
+                let row = format!("| {} | {}{limits} |\n", keys.join(" "), binding.help);
+                out.push_str(&row);
+            }
+            out.push('\n');
+        }
+        out.truncate(out.trim_end().len());
+        out.push('\n');
+        out
+    }
 }
 
 impl Binding {
@@ -224,101 +306,91 @@ impl Binding {
         names.join("  ")
     }
 
-    /// Where it applies, if not everywhere: `in a tensor`.
+    /// Where it applies, if not everywhere: `with a channel`.
     pub fn limits(&self) -> Option<&'static str> {
-        if self.views == TENSOR {
-            Some("in a tensor")
-        } else if self.views == MAPS {
-            Some("in a map")
-        } else {
-            None
+        match self.scope {
+            Scope::Everywhere | Scope::Views => None,
+            Scope::Maps => Some("in a map"),
+            Scope::Channels => Some("where a channel is shown"),
         }
     }
-}
-
-/// The table as Markdown, for the README.
-pub fn markdown() -> String {
-    let mut out = String::new();
-    for chapter in Chapter::ALL {
-        out.push_str("| ");
-        out.push_str(chapter.title());
-        out.push_str(" | |\n|---|---|\n");
-        for binding in BINDINGS.iter().filter(|b| b.chapter == chapter) {
-            let keys: Vec<String> = binding.keys.iter().map(|k| format!("`{k}`")).collect();
-            let limits = binding.limits().map(|l| format!(" ({l})")).unwrap_or_default();
-            let row = format!("| {} | {}{limits} |\n", keys.join(" "), binding.help);
-            out.push_str(&row);
-        }
-        out.push('\n');
-    }
-    out.truncate(out.trim_end().len());
-    out.push('\n');
-    out
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
     use super::*;
 
+    const OVERVIEW: Place = Place::View(View::Overview);
+
+    fn places() -> impl Iterator<Item = Place> {
+        View::ALL.iter().map(|&view| Place::View(view)).chain([Place::Help])
+    }
+
     #[test]
-    fn no_key_is_bound_twice_in_a_view() {
-        let mut seen = HashMap::new();
-        for binding in BINDINGS {
-            for view in binding.views {
-                for key in binding.keys {
-                    let before = seen.insert((*view, *key), binding.action);
-                    assert_eq!(before, None, "{key} in {view:?} is {:?} too", binding.action);
+    fn no_key_is_bound_twice_at_a_place_and_no_name_is_used_twice() {
+        let keymap = Keymap::default();
+        let names: HashSet<&str> = keymap.bindings().iter().map(|b| &*b.name).collect();
+        assert_eq!(names.len(), keymap.bindings().len());
+        for place in places() {
+            let mut seen = HashMap::new();
+            for binding in keymap.bindings().iter().filter(|b| b.scope.includes(place)) {
+                for key in &binding.keys {
+                    let before = seen.insert(*key, &binding.name);
+                    assert_eq!(before, None, "{key} at {place:?} is {} too", binding.name);
                 }
             }
         }
     }
 
     #[test]
-    fn every_key_has_a_name_and_every_view_its_way_out() {
-        for binding in BINDINGS {
-            for key in binding.keys {
-                assert!(*key == Key::char('?') || !key.to_string().contains('?'), "{key:?}");
-            }
+    fn every_key_has_a_name_and_every_place_its_way_out() {
+        let keymap = Keymap::default();
+        for key in keymap.bindings().iter().flat_map(|b| &b.keys) {
+            assert!(*key == Key::char('?') || !key.to_string().contains('?'), "{key:?}");
         }
-        for &view in EVERYWHERE {
-            assert_eq!(action(KeyCode::Char('q').into(), view), Some(Action::Quit));
+        for place in places() {
+            assert_eq!(keymap.action(KeyCode::Char('q').into(), place), Some(Action::Quit));
             let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-            assert_eq!(action(interrupt, view), Some(Action::Quit));
-            assert_eq!(action(KeyCode::Char('?').into(), view), Some(Action::Help));
+            assert_eq!(keymap.action(interrupt, place), Some(Action::Quit));
+            assert_eq!(keymap.action(KeyCode::Char('?').into(), place), Some(Action::Help));
         }
     }
 
     #[test]
     fn shift_is_part_of_a_letter() {
+        let keymap = Keymap::default();
         let shifted = KeyEvent::new(KeyCode::Char('N'), KeyModifiers::SHIFT);
-        assert_eq!(action(shifted, View::Overview), Some(Action::PreviousDivergence));
-        assert_eq!(action(KeyCode::Char('N').into(), View::Overview), Some(Action::PreviousDivergence));
+        assert_eq!(keymap.action(shifted, OVERVIEW), Some(Action::PreviousDivergence));
+        assert_eq!(keymap.action(KeyCode::Char('N').into(), OVERVIEW), Some(Action::PreviousDivergence));
         let back_tab = KeyEvent::new(KeyCode::BackTab, KeyModifiers::SHIFT);
-        assert_eq!(action(back_tab, View::Overview), Some(Action::FocusPrevious));
+        assert_eq!(keymap.action(back_tab, OVERVIEW), Some(Action::FocusPrevious));
         let mut release: KeyEvent = KeyCode::Char('q').into();
         release.kind = KeyEventKind::Release;
-        assert_eq!(action(release, View::Overview), None);
-        assert_eq!(action(KeyCode::Char('w').into(), View::Overview), None);
+        assert_eq!(keymap.action(release, OVERVIEW), None);
+        assert_eq!(keymap.action(KeyCode::Char('w').into(), OVERVIEW), None);
+        assert_eq!(keymap.action(KeyCode::Char('2').into(), OVERVIEW), Some(Action::Look(View::ALL[1])));
     }
 
     #[test]
     fn the_footer_fits_and_keeps_help_and_quit() {
+        let keymap = Keymap::default();
         for width in [20, 40, 80, 120, 300] {
-            let hints = footer(View::Overview, width);
+            let hints = keymap.footer(OVERVIEW, width);
             let used: usize = hints.iter().map(|(k, w)| k.chars().count() + w.chars().count() + 3).sum();
             assert!(used <= width, "{width}: {used}");
             assert_eq!(hints[hints.len() - 2..], [("?", "help"), ("q", "quit")]);
         }
-        assert!(footer(View::Overview, 79).len() >= 8);
+        assert!(keymap.footer(OVERVIEW, 79).len() >= 8);
     }
 
     #[test]
     fn markdown_lists_every_binding() {
-        let table = markdown();
-        for binding in BINDINGS {
-            assert!(table.contains(binding.help), "{}", binding.help);
+        let keymap = Keymap::default();
+        let table = keymap.markdown();
+        for binding in keymap.bindings() {
+            assert!(table.contains(&*binding.help), "{}", binding.help);
         }
         assert_eq!(table.lines().filter(|l| l.starts_with("|---")).count(), Chapter::ALL.len());
     }

@@ -4,12 +4,14 @@
 pub mod app;
 mod event_loop;
 pub mod keymap;
+pub mod kinds;
 pub mod layout;
 pub mod panes;
 pub mod plain;
 pub mod terminal;
 pub mod theme;
 pub mod view;
+pub mod views;
 pub mod words;
 
 use std::fmt;
@@ -17,7 +19,9 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use app::{App, Cursor, ExportRequest, ExportWhat, PaneKind};
+pub use app::{App, Cursor, ExportRequest, ExportWhat};
+pub use keymap::Keymap;
+pub use kinds::PaneKind;
 pub use theme::Theme;
 
 use crate::session::Link;
@@ -32,6 +36,8 @@ pub struct TuiOptions {
     pub exporter: Option<Exporter>,
     /// Colours; what the environment says otherwise.
     pub theme: Option<Theme>,
+    /// Keys.
+    pub keymap: Keymap,
 }
 
 impl fmt::Debug for TuiOptions {

@@ -6,28 +6,29 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::app::{Action, App, PaneKind, View};
+use super::app::{Action, App, Overlay};
+use super::kinds::PaneKind;
 use super::layout::{Layout, MIN_HEIGHT, MIN_WIDTH};
-use super::panes::{self, Context, footer, help, map, span, title, tokens};
-use super::theme::{Role, Theme};
+use super::panes::{self, Context, footer, help, span, title};
+use super::theme::Role;
 
 /// Draws the whole screen.
-pub fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
+pub fn draw(frame: &mut Frame<'_>, context: Context<'_>) {
     let area = frame.area();
-    render(app, theme, area, frame.buffer_mut());
+    render(context, area, frame.buffer_mut());
 }
 
 /// Draws the whole screen into `area` of a buffer.
-pub fn render(app: &App, theme: &Theme, area: Rect, buf: &mut Buffer) {
+pub fn render(context: Context<'_>, area: Rect, buf: &mut Buffer) {
+    let Context { app, theme, .. } = context;
     let area = area.intersection(buf.area);
     buf.set_style(area, theme.base());
-    let context = Context { app, theme };
     let Some(layout) = layout(app, area) else {
         return too_small(context, area, buf);
     };
     title::draw(context, layout.title, buf);
     footer::draw(context, layout.footer, buf);
-    if app.view() == View::Help {
+    if let Overlay::Help { .. } = app.overlay() {
         let over = Rect {
             y: layout.title.bottom(),
             height: layout.footer.y.saturating_sub(layout.title.bottom()),
@@ -42,7 +43,7 @@ pub fn render(app: &App, theme: &Theme, area: Rect, buf: &mut Buffer) {
 
 /// Where the panes are on a screen of this size.
 pub fn layout(app: &App, area: Rect) -> Option<Layout> {
-    Layout::new(area, app.depth(), app.pane(), app.map_rows().len())
+    Layout::new(area, app.wish())
 }
 
 fn too_small(context: Context<'_>, area: Rect, buf: &mut Buffer) {
@@ -53,7 +54,8 @@ fn too_small(context: Context<'_>, area: Rect, buf: &mut Buffer) {
 }
 
 /// What a mouse event asks for on a screen of this size.
-pub fn mouse(event: MouseEvent, app: &App, theme: &Theme, area: Rect) -> Option<Action> {
+pub fn mouse(event: MouseEvent, context: Context<'_>, area: Rect) -> Option<Action> {
+    let app = context.app;
     let layout = layout(app, area)?;
     let (x, y) = (event.column, event.row);
     let wheel = |notches| Some(Action::Wheel(layout.pane_at(x, y).unwrap_or(PaneKind::Map), notches));
@@ -62,20 +64,20 @@ pub fn mouse(event: MouseEvent, app: &App, theme: &Theme, area: Rect) -> Option<
         MouseEventKind::ScrollDown => wheel(1),
         MouseEventKind::ScrollLeft => Some(Action::Left),
         MouseEventKind::ScrollRight => Some(Action::Right),
-        MouseEventKind::Down(MouseButton::Left) if app.view() == View::Help => Some(Action::Help),
+        MouseEventKind::Down(MouseButton::Left) if *app.overlay() != Overlay::None => Some(Action::Help),
         MouseEventKind::Down(MouseButton::Left) => {
+            if let Some(split) = layout.split_at(x, y) {
+                return Some(Action::Grab(split.id));
+            }
             let pane = layout.pane_at(x, y)?;
             let place = layout.area(pane)?;
-            let context = Context { app, theme };
-            let chosen = match pane {
-                PaneKind::Map => {
-                    map::hit(context, place, x, y).map(|(position, row)| Action::Select { position, row })
-                }
-                PaneKind::Tokens => tokens::hit(context, place, x).map(Action::SelectPosition),
-                _ => None,
-            };
-            Some(chosen.unwrap_or(Action::FocusOn(pane)))
+            Some(panes::hit(pane, context, place, x, y).unwrap_or(Action::FocusOn(pane)))
         }
+        MouseEventKind::Drag(MouseButton::Left) => {
+            let split = layout.split(app.dragged()?)?;
+            Some(Action::Drag(split.id, split.percent(x, y)))
+        }
+        MouseEventKind::Up(MouseButton::Left) => app.dragged().map(|_| Action::Drop),
         _ => None,
     }
 }

@@ -9,9 +9,12 @@ use paritty::compare::Verdict;
 use paritty::model::{Checkpoint, Site};
 use paritty::palette::Ground;
 use paritty::session::{Command, RunState, Snapshot, SourceState, Wanted};
-use paritty::tui::app::{Action, App, Effect, ExportWhat, PaneKind, View};
+use paritty::tui::app::{Action, App, Effect, ExportWhat, Overlay};
+use paritty::tui::panes::Context;
 use paritty::tui::theme::{Depth, Theme};
 use paritty::tui::view;
+use paritty::tui::views::View;
+use paritty::tui::{Keymap, PaneKind};
 use ratatui::layout::Rect;
 
 use crate::snapshots::{Scene, empty};
@@ -233,7 +236,7 @@ fn help_and_scrolling_leave_the_cursor_alone() {
     let before = app.cursor();
     app.update(Action::Help);
     app.update(Action::Down);
-    assert_eq!((app.view(), app.help_scroll()), (View::Help, 1));
+    assert_eq!(*app.overlay(), Overlay::Help { scroll: 1 });
     app.update(Action::Leave);
     app.update(Action::FocusOn(PaneKind::Verdict));
     app.update(Action::Down);
@@ -270,6 +273,7 @@ fn a_run_that_starts_anew_keeps_the_cursor_inside() {
 #[test]
 fn every_click_lands_where_the_cell_is_drawn() {
     let theme = Theme { depth: Depth::TrueColor, ground: Ground::Dark };
+    let keymap = Keymap::default();
     for (width, height) in [(80u16, 24u16), (120, 40), (200, 60)] {
         let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
         app.update(Action::First);
@@ -285,7 +289,8 @@ fn every_click_lands_where_the_cell_is_drawn() {
                     row: y,
                     modifiers: KeyModifiers::NONE,
                 };
-                let action = view::mouse(click, &app, &theme, area);
+                let context = Context { app: &app, theme: &theme, keymap: &keymap };
+                let action = view::mouse(click, context, area);
                 let Some(Action::Select { position, row }) = action else { continue };
                 hits += 1;
                 let mut clicked = App::new(Arc::clone(app.snapshot()));
@@ -299,7 +304,8 @@ fn every_click_lands_where_the_cell_is_drawn() {
                 if clicked.view() == View::Overview {
                     let buffer = {
                         let mut buffer = ratatui::buffer::Buffer::empty(area);
-                        view::render(&clicked, &theme, area, &mut buffer);
+                        let context = Context { app: &clicked, theme: &theme, keymap: &keymap };
+                        view::render(context, area, &mut buffer);
                         buffer
                     };
                     let accent = theme.bar(paritty::tui::theme::Role::Accent).bg.unwrap();
@@ -308,5 +314,47 @@ fn every_click_lands_where_the_cell_is_drawn() {
             }
         }
         assert!(hits > 100, "{width}×{height}: {hits}");
+    }
+}
+
+#[test]
+fn the_line_between_panes_can_be_dragged() {
+    let theme = Theme { depth: Depth::TrueColor, ground: Ground::Dark };
+    let keymap = Keymap::default();
+    let area = Rect::new(0, 0, 120, 40);
+    let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
+    let map = |app: &App| view::layout(app, area).unwrap().area(PaneKind::Map).unwrap();
+    let before = map(&app);
+    let event = |kind, column| MouseEvent { kind, column, row: before.y + 4, modifiers: KeyModifiers::NONE };
+    for (kind, column) in [
+        (MouseEventKind::Down(MouseButton::Left), before.right()),
+        (MouseEventKind::Drag(MouseButton::Left), 90),
+        (MouseEventKind::Up(MouseButton::Left), 90),
+    ] {
+        let context = Context { app: &app, theme: &theme, keymap: &keymap };
+        let action = view::mouse(event(kind, column), context, area).expect("the line is there");
+        app.update(action);
+    }
+    assert_eq!(map(&app).right(), 90);
+    let context = Context { app: &app, theme: &theme, keymap: &keymap };
+    let moved = view::mouse(event(MouseEventKind::Drag(MouseButton::Left), 40), context, area);
+    assert_eq!(moved, None, "it was let go");
+}
+
+#[test]
+fn every_view_has_its_key_and_can_be_left() {
+    let keymap = Keymap::default();
+    let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
+    for (&view, digit) in View::ALL.iter().zip('1'..) {
+        let action = keymap.action(crossterm::event::KeyCode::Char(digit).into(), app.place());
+        app.update(action.expect("bound"));
+        assert_eq!((app.view(), app.pane()), (view, view.first_pane()));
+        for _ in 0..view.panes().len() {
+            app.update(Action::FocusNext);
+        }
+        assert_eq!(app.pane(), view.first_pane(), "Tab goes round");
+        app.update(Action::Leave);
+        app.update(Action::Leave);
+        assert_eq!(app.view(), View::Overview);
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use paritty::model::{Checkpoint, Site};
 use paritty::palette::Ground;
 use paritty::session::Snapshot;
-use paritty::tui::app::{Action, App, PaneKind};
+use paritty::tui::app::{Action, App};
+use paritty::tui::panes::Context;
 use paritty::tui::theme::{Depth, Theme};
 use paritty::tui::view;
+use paritty::tui::{Keymap, PaneKind};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -20,7 +22,8 @@ const DEPTHS: [Depth; 4] = [Depth::Mono, Depth::Ansi16, Depth::Indexed256, Depth
 
 fn draw(app: &App, theme: Theme, width: u16, height: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| view::draw(frame, app, &theme)).unwrap();
+    let context = Context { app, theme: &theme, keymap: &Keymap::default() };
+    terminal.draw(|frame| view::draw(frame, context)).unwrap();
     terminal.backend().buffer().clone()
 }
 
@@ -239,7 +242,7 @@ fn hostile_text_stays_text() {
         let mut app = App::new(Arc::new(snapshot));
         app.tell(evil, true);
         for (width, height) in [(80, 24), (200, 60)] {
-            for pane in PaneKind::ALL {
+            for &pane in PaneKind::ALL {
                 app.update(Action::FocusOn(pane));
                 app.tell(evil, true);
                 let buffer = draw(&app, TRUE, width, height);
@@ -284,8 +287,8 @@ fn help_lists_every_key_with_scrolling() {
         seen.push_str(&text(&draw(&app, TRUE, 120, 24)));
         app.update(Action::PageDown);
     }
-    for binding in paritty::tui::keymap::BINDINGS {
-        assert!(seen.contains(binding.help), "{}", binding.help);
+    for binding in Keymap::default().bindings() {
+        assert!(seen.contains(&*binding.help), "{}", binding.help);
     }
     assert!(seen.contains("an error enters"));
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::history::History;
-use super::{
-    Action, App, Cursor, Effect, ExportRequest, ExportWhat, Mark, PaneKind, Row, Shown, View, divergences,
-};
+use super::{Action, App, Cursor, Effect, ExportRequest, ExportWhat, Mark, Overlay, Row, Shown, divergences};
 use crate::compare::Verdict;
 use crate::model::{Checkpoint, Site};
 use crate::session::{Command, Focus, RunState};
+use crate::tui::kinds::PaneKind;
+use crate::tui::views::{RowsOf, View};
 
 /// Positions that [`Action::FarLeft`] and [`Action::FarRight`] move by.
 const FAR: isize = 10;
@@ -23,11 +23,19 @@ impl App {
         if !matches!(action, Action::Redraw | Action::Suspend) {
             self.message = None;
         }
-        if let Some(scroll) = self.help {
+        if let Overlay::Help { scroll } = self.overlay {
             return self.update_help(action, scroll);
         }
+        let keeps_anchor = matches!(
+            action,
+            Action::Select { .. }
+                | Action::SelectPosition(_)
+                | Action::FocusOn(_)
+                | Action::Grab(_)
+                | Action::Drag(..)
+        );
         self.act(action);
-        if !matches!(action, Action::Select { .. } | Action::SelectPosition(_) | Action::FocusOn(_)) {
+        if !keeps_anchor {
             self.anchor = self.cursor;
         }
     }
@@ -75,7 +83,13 @@ impl App {
             Action::StepBack => self.command_engine(Command::Back),
             Action::Restart => self.command_engine(Command::Restart),
             Action::FocusNext => self.cycle_pane(1),
-            Action::FocusPrevious => self.cycle_pane(PaneKind::ALL.len() - 1),
+            Action::FocusPrevious => self.cycle_pane(-1),
+            Action::Look(view) => self.look(view),
+            Action::Grab(split) => self.dragged = Some(split),
+            Action::Drag(split, percent) => {
+                self.splits.insert(split, percent);
+            }
+            Action::Drop => self.dragged = None,
             Action::Fit => {
                 self.fit = !self.fit;
                 let text = if self.fit {
@@ -87,7 +101,7 @@ impl App {
             }
             Action::ExportPane => self.export(ExportWhat::Pane(self.pane)),
             Action::ExportScreen => self.export(ExportWhat::Screen),
-            Action::Help => self.help = Some(0),
+            Action::Help => self.overlay = Overlay::Help { scroll: 0 },
             Action::Redraw => self.effects.push(Effect::Redraw),
             Action::Suspend => self.effects.push(Effect::Suspend),
             Action::Quit => self.quit(),
@@ -109,19 +123,17 @@ impl App {
     }
 
     fn update_help(&mut self, action: Action, scroll: u16) {
-        let by = |n: i16| Some(scroll.saturating_add_signed(n).min(500));
-        match action {
-            Action::Up => self.help = by(-1),
-            Action::Down => self.help = by(1),
-            Action::PageUp => self.help = by(-10),
-            Action::PageDown => self.help = by(10),
-            Action::First => self.help = Some(0),
-            Action::Wheel(_, notches) => self.help = by(notches),
-            Action::Redraw => self.effects.push(Effect::Redraw),
-            Action::Suspend => self.effects.push(Effect::Suspend),
-            Action::Quit => self.quit(),
-            _ => self.help = None,
-        }
+        let by = |n: i16| Overlay::Help { scroll: scroll.saturating_add_signed(n).min(500) };
+        self.overlay = match action {
+            Action::Up => by(-1),
+            Action::Down => by(1),
+            Action::PageUp => by(-10),
+            Action::PageDown => by(10),
+            Action::First => Overlay::Help { scroll: 0 },
+            Action::Wheel(_, notches) => by(notches),
+            Action::Redraw | Action::Suspend | Action::Quit => return self.act(action),
+            _ => Overlay::None,
+        };
     }
 
     fn quit(&mut self) {
@@ -134,7 +146,7 @@ impl App {
         let snapshot = Arc::clone(&self.snapshot);
         self.effects.push(Effect::Export(ExportRequest {
             what,
-            depth: self.view,
+            view: self.view,
             snapshot,
             cursor: self.cursor,
         }));
@@ -158,13 +170,16 @@ impl App {
         }
     }
 
-    fn cycle_pane(&mut self, by: usize) {
-        let count = PaneKind::ALL.len();
-        let mut next = (self.pane.index() + by) % count;
-        if PaneKind::ALL[next] == PaneKind::Elements && self.view != View::Tensor {
-            next = (next + by) % count;
-        }
-        self.pane = PaneKind::ALL[next];
+    fn cycle_pane(&mut self, by: isize) {
+        let panes = self.view.panes();
+        let here = panes.iter().position(|&p| p == self.pane).unwrap_or(0);
+        self.pane = panes[(here + panes.len()).saturating_add_signed(by) % panes.len()];
+    }
+
+    /// Shows a view with the focus on its first pane.
+    fn look(&mut self, view: View) {
+        self.view = view;
+        self.pane = view.first_pane();
     }
 
     fn move_position(&mut self, by: isize) {
@@ -183,9 +198,9 @@ impl App {
     /// Along the row: in the overview to what stands out there in this layer.
     fn go_along(&mut self, position: u32) {
         let row = Row::of(self.cursor.checkpoint);
-        let checkpoint = match self.view {
-            View::Overview => self.representative(row, position),
-            _ => None,
+        let checkpoint = match self.view.info().rows {
+            RowsOf::Layers => self.representative(row, position),
+            RowsOf::Checkpoints | RowsOf::Site => None,
         };
         self.go(position, checkpoint.unwrap_or(self.cursor.checkpoint));
     }
@@ -201,17 +216,25 @@ impl App {
 
     fn move_row(&mut self, up: isize) {
         let position = self.cursor.position;
-        if self.view == View::Overview {
-            let rows = self.rows.overview();
-            let Some(here) = rows.iter().position(|r| r.contains(self.cursor.checkpoint)) else { return };
-            let row = rows[here.saturating_add_signed(up).min(rows.len() - 1)];
-            if let Some(checkpoint) = self.representative(row, position) {
-                self.go(position, checkpoint);
+        let step = |here: usize, len: usize| here.saturating_add_signed(up).min(len.saturating_sub(1));
+        let checkpoint = match self.view.info().rows {
+            RowsOf::Layers => {
+                let rows = self.rows.overview();
+                let here = rows.iter().position(|r| r.contains(self.cursor.checkpoint));
+                here.and_then(|here| self.representative(rows[step(here, rows.len())], position))
             }
-        } else {
-            let rows = self.rows.checkpoints();
-            let Ok(here) = rows.binary_search(&self.cursor.checkpoint) else { return };
-            let checkpoint = rows[here.saturating_add_signed(up).min(rows.len() - 1)];
+            RowsOf::Checkpoints => {
+                let rows = self.rows.checkpoints();
+                let here = rows.binary_search(&self.cursor.checkpoint).ok();
+                here.map(|here| rows[step(here, rows.len())])
+            }
+            RowsOf::Site => {
+                let rows = self.rows.alike(self.cursor.checkpoint);
+                let here = rows.binary_search(&self.cursor.checkpoint).ok();
+                here.map(|here| rows[step(here, rows.len())])
+            }
+        };
+        if let Some(checkpoint) = checkpoint {
             self.go(position, checkpoint);
         }
     }
@@ -288,22 +311,28 @@ impl App {
     }
 
     fn drill(&mut self) {
-        self.view = match self.view {
+        let view = match self.view {
             View::Overview if self.cursor.checkpoint.layer_index().is_some() => View::Layer,
             _ => View::Tensor,
         };
-        if self.view == View::Tensor && self.pane == PaneKind::Map {
-            self.pane = PaneKind::SideBySide;
-        }
+        self.enter(view);
     }
 
     fn leave(&mut self) {
-        self.view = match self.view {
+        let view = match self.view {
             View::Tensor if self.cursor.checkpoint.layer_index().is_some() => View::Layer,
             _ => View::Overview,
         };
-        if matches!(self.pane, PaneKind::Elements | PaneKind::SideBySide) {
-            self.pane = PaneKind::Map;
+        self.enter(view);
+    }
+
+    /// Deeper or back: a pane that the view has too keeps the focus, unless it is the view's face.
+    fn enter(&mut self, view: View) {
+        let face = self.pane == self.view.first_pane();
+        let kept = self.pane;
+        self.look(view);
+        if !face && view.panes().contains(&kept) {
+            self.pane = kept;
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What a key or the mouse asks for.
 
-use super::{PaneKind, Row};
+use super::Row;
+use crate::tui::kinds::PaneKind;
+use crate::tui::layout::SplitId;
+use crate::tui::views::View;
 
 /// Everything that can be asked of the screen. Keys are bound to actions in one table,
 /// [`crate::tui::keymap::BINDINGS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// One position back.
     Left,
@@ -62,6 +65,8 @@ pub enum Action {
     FocusNext,
     /// The pane before.
     FocusPrevious,
+    /// Another view.
+    Look(View),
     /// The whole map at once, or one column a position.
     Fit,
     /// Export the focused pane.
@@ -87,6 +92,12 @@ pub enum Action {
     SelectPosition(u32),
     /// The mouse chose a pane.
     FocusOn(PaneKind),
+    /// The mouse took hold of a split.
+    Grab(SplitId),
+    /// It moved it: percent of the first part.
+    Drag(SplitId, u8),
+    /// It let go.
+    Drop,
     /// The wheel was turned over this pane, by this many notches, down when positive.
     Wheel(PaneKind, i16),
 }

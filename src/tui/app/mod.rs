@@ -5,6 +5,7 @@ pub mod action;
 mod change;
 pub mod history;
 pub mod marks;
+mod overlay;
 mod parts;
 pub mod rows;
 
@@ -14,12 +15,17 @@ pub use action::Action;
 use change::{axis, looks_the_same};
 use history::History;
 pub use marks::{ColumnMarks, Mark, divergences, findings};
-pub use parts::{Cursor, Effect, ExportRequest, ExportWhat, Message, PaneKind, Shown, Slot, View};
+pub use overlay::{Overlay, Place};
+pub use parts::{Cursor, Effect, ExportRequest, ExportWhat, Message, Shown, Slot};
 pub use rows::{Row, Rows};
 
+use crate::compare::Ranking;
 use crate::compare::{CellState, Verdict};
 use crate::model::Checkpoint;
-use crate::session::{Command, Focus, Snapshot, TokenView, Wanted};
+use crate::session::{Command, Focus, Needs, Snapshot, TokenView, Wanted};
+use crate::tui::kinds::PaneKind;
+use crate::tui::layout::{SplitId, Splits, Wish};
+use crate::tui::views::{RowsOf, View};
 
 /// The state of the screen.
 #[derive(Debug)]
@@ -32,9 +38,11 @@ pub struct App {
     /// What scrolled panes are centred on: the cursor, except that a click leaves them where they are.
     anchor: Cursor,
     view: View,
-    /// Lines by which the help is scrolled, while it is open.
-    help: Option<u16>,
+    overlay: Overlay,
     pane: PaneKind,
+    splits: Splits,
+    /// The split that the mouse holds.
+    dragged: Option<SplitId>,
     scroll: [u16; PaneKind::ALL.len()],
     fit: bool,
     following: bool,
@@ -44,7 +52,8 @@ pub struct App {
     history: History,
     message: Option<Message>,
     focus: Option<Arc<Focus>>,
-    asked: Option<(u32, Checkpoint)>,
+    asked: Option<Wanted>,
+    ranking: Ranking,
     effects: Vec<Effect>,
 }
 
@@ -59,8 +68,10 @@ impl App {
             cursor,
             anchor: cursor,
             view: View::Overview,
-            help: None,
-            pane: PaneKind::Map,
+            overlay: Overlay::None,
+            pane: View::Overview.first_pane(),
+            splits: Splits::new(),
+            dragged: None,
             scroll: [0; PaneKind::ALL.len()],
             fit: false,
             following: true,
@@ -70,6 +81,7 @@ impl App {
             message: None,
             focus: None,
             asked: None,
+            ranking: Ranking::default(),
             effects: Vec::new(),
             snapshot: Arc::clone(&snapshot),
         };
@@ -174,17 +186,24 @@ impl App {
         std::mem::take(&mut self.effects)
     }
 
-    /// The cell to be read for the screen, if it was not asked for yet.
-    pub fn wanted_focus(&self) -> Option<Command> {
+    /// What the screen shows of the place under the cursor.
+    fn wanted(&self) -> Wanted {
         let Cursor { position, checkpoint, .. } = self.cursor;
-        let place = (position, checkpoint);
+        let shows = self.view.info().shows;
+        let needs = Needs { layers: shows.layers, scores: shows.scores, ranking: self.ranking };
+        Wanted { position, checkpoint, needs }
+    }
+
+    /// What is to be read for the screen, if it was not asked for yet.
+    pub fn wanted_focus(&self) -> Option<Command> {
+        let wanted = self.wanted();
         let there = !self.axis.is_empty() && !self.rows.checkpoints().is_empty();
-        (there && self.asked != Some(place)).then_some(Command::Focus(Wanted::cell(position, checkpoint)))
+        (there && self.asked != Some(wanted)).then_some(Command::Focus(wanted))
     }
 
     /// Remembers that [`App::wanted_focus`] was sent.
     pub fn asked_for_focus(&mut self) {
-        self.asked = Some((self.cursor.position, self.cursor.checkpoint));
+        self.asked = Some(self.wanted());
     }
 
     /// The values under the cursor, or the last ones known.
@@ -219,14 +238,32 @@ impl App {
         self.anchor
     }
 
-    /// What is looked at: the help while it is open.
+    /// What is looked at.
     pub fn view(&self) -> View {
-        if self.help.is_some() { View::Help } else { self.view }
+        self.view
     }
 
-    /// What is looked at behind the help.
-    pub fn depth(&self) -> View {
-        self.view
+    /// What lies over the view.
+    pub fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
+    /// Where a key would act.
+    pub fn place(&self) -> Place {
+        match self.overlay {
+            Overlay::None => Place::View(self.view),
+            Overlay::Help { .. } => Place::Help,
+        }
+    }
+
+    /// What the screen is to be laid out by.
+    pub fn wish(&self) -> Wish<'_> {
+        Wish { view: self.view, focus: self.pane, rows: self.map_rows().len(), splits: &self.splits }
+    }
+
+    /// The split that the mouse holds.
+    pub fn dragged(&self) -> Option<SplitId> {
+        self.dragged
     }
 
     /// The focused pane.
@@ -237,11 +274,6 @@ impl App {
     /// Lines by which a pane is scrolled; drawing limits it to what there is.
     pub fn scroll(&self, pane: PaneKind) -> u16 {
         self.scroll[pane.index()]
-    }
-
-    /// Lines by which the help is scrolled.
-    pub fn help_scroll(&self) -> u16 {
-        self.help.unwrap_or(0)
     }
 
     /// Whether the map shows everything at once.
@@ -291,17 +323,20 @@ impl App {
 
     /// The map's rows in order of execution: layers, or the checkpoints of the cursor's layer.
     pub fn map_rows(&self) -> Vec<Row> {
-        match self.view {
-            View::Overview => self.rows.overview().to_vec(),
-            _ => self.rows.group(self.cursor.checkpoint).iter().copied().map(Row::Single).collect(),
+        match self.view.info().rows {
+            RowsOf::Layers => self.rows.overview().to_vec(),
+            RowsOf::Checkpoints => {
+                self.rows.group(self.cursor.checkpoint).iter().copied().map(Row::Single).collect()
+            }
+            RowsOf::Site => self.rows.alike(self.cursor.checkpoint).into_iter().map(Row::Single).collect(),
         }
     }
 
     /// The look of one cell of the map; `index` is the row's in [`App::map_rows`].
     pub fn mark(&self, slot: Slot, index: usize, row: Row) -> Mark {
         let Some(marks) = self.slot_marks(slot) else { return Mark::default() };
-        let mark = match (self.view, row) {
-            (View::Overview, _) => marks.rows.get(index).copied().unwrap_or_default(),
+        let mark = match (self.view.info().rows, row) {
+            (RowsOf::Layers, _) => marks.rows.get(index).copied().unwrap_or_default(),
             (_, Row::Single(c)) => marks.column.cell(c).map(|c| Mark::of(&c.state)).unwrap_or_default(),
             (_, Row::Layer(_)) => Mark::default(),
         };

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::model::Checkpoint;
 use crate::session::{Command, Focus, Snapshot};
+use crate::tui::kinds::PaneKind;
+use crate::tui::views::View;
 
 /// What the cursor points at; every view shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,73 +16,6 @@ pub struct Cursor {
     pub checkpoint: Checkpoint,
     /// Index into the values.
     pub channel: u32,
-}
-
-/// How deep one looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum View {
-    /// Layers by positions.
-    Overview,
-    /// The checkpoints of one layer by positions.
-    Layer,
-    /// One tensor.
-    Tensor,
-    /// The page of keys.
-    Help,
-}
-
-/// The panes that can have the focus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PaneKind {
-    /// The strip of tokens with flags.
-    Tokens,
-    /// The parity map.
-    Map,
-    /// Heatmaps of reference, candidate, difference.
-    SideBySide,
-    /// The most likely tokens of both sides.
-    Logits,
-    /// The worst elements of the tensor.
-    Elements,
-    /// The verdict with its evidence.
-    Verdict,
-    /// Findings of garbage.
-    Garbage,
-}
-
-impl PaneKind {
-    /// All, in the order of [`super::Action::FocusNext`].
-    pub const ALL: [Self; 7] = [
-        Self::Map,
-        Self::SideBySide,
-        Self::Logits,
-        Self::Elements,
-        Self::Verdict,
-        Self::Garbage,
-        Self::Tokens,
-    ];
-
-    /// Name for titles, messages and file names.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tokens => "tokens",
-            Self::Map => "parity map",
-            Self::SideBySide => "side by side",
-            Self::Logits => "logits",
-            Self::Elements => "worst elements",
-            Self::Verdict => "verdict",
-            Self::Garbage => "garbage",
-        }
-    }
-
-    /// Whether ↑ and ↓ scroll it instead of moving the cursor.
-    pub fn scrolls(self) -> bool {
-        matches!(self, Self::Logits | Self::Elements | Self::Verdict | Self::Garbage)
-    }
-
-    pub(super) fn index(self) -> usize {
-        Self::ALL.iter().position(|&p| p == self).unwrap_or(0)
-    }
 }
 
 /// What is to be exported.
@@ -97,8 +32,8 @@ pub enum ExportWhat {
 pub struct ExportRequest {
     /// What to draw.
     pub what: ExportWhat,
-    /// How deep the screen looks: layers, the checkpoints of one, a tensor.
-    pub depth: View,
+    /// The view.
+    pub view: View,
     /// The data.
     pub snapshot: Arc<Snapshot>,
     /// The cell under the cursor.

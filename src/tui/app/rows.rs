@@ -75,6 +75,11 @@ impl Rows {
         &self.checkpoints[start..end]
     }
 
+    /// The checkpoints of the same site in all layers (or `of` alone, if it belongs to none).
+    pub fn alike(&self, of: Checkpoint) -> Vec<Checkpoint> {
+        self.checkpoints.iter().copied().filter(|c| c.site() == of.site()).collect()
+    }
+
     /// The row's checkpoints.
     pub fn members(&self, row: Row) -> &[Checkpoint] {
         match row {
@@ -107,6 +112,8 @@ mod tests {
         assert_eq!(labels, ["embd", "l 0", "l 1", "norm", "out"]);
         assert_eq!(rows.group(checkpoints[3]), &checkpoints[3..5]);
         assert_eq!(rows.group(checkpoints[5]), &checkpoints[5..7]);
+        assert_eq!(rows.alike(checkpoints[1]), [checkpoints[1], checkpoints[3]]);
+        assert_eq!(rows.alike(checkpoints[0]), [checkpoints[0]]);
         assert_eq!(rows.members(Row::Layer(0)), &checkpoints[1..3]);
         assert_eq!(rows.members(Row::Layer(1)), &checkpoints[3..5]);
         assert_eq!(rows.members(Row::Layer(2)), &[]);

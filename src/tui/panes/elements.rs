@@ -16,7 +16,7 @@ use ratatui::text::Line;
 use super::pair::aligned;
 use super::{Context, frame, heading, put, span};
 use crate::trace::Tensor;
-use crate::tui::app::PaneKind;
+use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 
 /// Elements that are listed.

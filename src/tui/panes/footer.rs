@@ -9,7 +9,6 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Context, put, span};
-use crate::tui::keymap;
 use crate::tui::theme::Role;
 
 /// Draws it.
@@ -26,7 +25,7 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         return;
     }
     let mut spans = vec![Span::raw(" ")];
-    for (keys, word) in keymap::footer(app.view(), (area.width as usize).saturating_sub(1)) {
+    for (keys, word) in context.keymap.footer(app.place(), (area.width as usize).saturating_sub(1)) {
         spans.push(Span::styled(keys, theme.bold(Role::Accent)));
         spans.push(Span::styled(format!(" {word}  "), theme.style(Role::Dim)));
     }

@@ -16,7 +16,8 @@ use ratatui::text::{Line, Span};
 use super::tokens::blame_style;
 use super::{Context, frame, heading, span, text};
 use crate::garbage::Blame;
-use crate::tui::app::{PaneKind, findings};
+use crate::tui::app::findings;
+use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 
 /// Positions that are listed.

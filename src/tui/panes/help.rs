@@ -15,8 +15,9 @@ use ratatui::widgets::{Paragraph, Widget};
 use super::{Context, frame, span};
 use crate::compare::Severity;
 use crate::palette::{self, SEVERITY_TICKS, Shade};
-use crate::tui::app::{Mark, PaneKind};
-use crate::tui::keymap::{BINDINGS, Chapter};
+use crate::tui::app::{Mark, Overlay};
+use crate::tui::keymap::Chapter;
+use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 
 /// Draws it over everything but the footer.
@@ -29,11 +30,14 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     if inner.is_empty() {
         return;
     }
-    let (left, legend) = (keys(context), signs(context));
+    let (left, legend) = ([about(context), keys(context)].concat(), signs(context));
     let wide = inner.width >= 130;
     let lines = if wide { left.clone() } else { [left.clone(), legend.clone()].concat() };
     let most = (lines.len() as u16).saturating_sub(inner.height);
-    let scroll = context.app.help_scroll().min(most);
+    let scroll = match context.app.overlay() {
+        Overlay::Help { scroll } => (*scroll).min(most),
+        _ => 0,
+    };
     let column = if wide { Rect { width: 86, ..inner } } else { inner };
     Paragraph::new(lines).scroll((scroll, 0)).render(column, buf);
     if wide {
@@ -46,12 +50,26 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// What there is to know about the view that the help was opened over.
+fn about(context: Context<'_>) -> Vec<Line<'static>> {
+    let theme = context.theme;
+    let view = context.app.view().info();
+    let mut lines = vec![Line::from(vec![
+        span(view.title, theme.bold(Role::Accent)),
+        span(&format!(": {}", view.about), theme.bold(Role::Text)),
+    ])];
+    lines
+        .extend(view.help.iter().map(|text| Line::from(span(&format!("  {text}"), theme.style(Role::Text)))));
+    lines.push(Line::default());
+    lines
+}
+
 fn keys(context: Context<'_>) -> Vec<Line<'static>> {
     let theme = context.theme;
     let mut lines = Vec::new();
     for chapter in Chapter::ALL {
         lines.push(Line::from(span(chapter.title(), theme.bold(Role::Text))));
-        for binding in BINDINGS.iter().filter(|b| b.chapter == chapter) {
+        for binding in context.keymap.bindings().iter().filter(|b| b.chapter == chapter) {
             let limits = binding.limits().map(|l| format!(" ({l})")).unwrap_or_default();
             lines.push(Line::from(vec![
                 Span::styled(format!("  {:<14} ", binding.key_names()), theme.bold(Role::Accent)),

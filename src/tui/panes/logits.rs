@@ -19,7 +19,7 @@ use super::{Context, frame, heading, put, span};
 use crate::compare::TopEntry;
 use crate::session::Focus;
 use crate::text::safe;
-use crate::tui::app::PaneKind;
+use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 use crate::wording::{figure, probability};
 

@@ -20,8 +20,10 @@ use ratatui::text::{Line, Span};
 
 use super::{Context, frame, heading, span};
 use crate::palette::Rgb;
-use crate::tui::app::{Mark, PaneKind, Row, Slot, View};
+use crate::tui::app::{Action, Mark, Row, Slot};
+use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
+use crate::tui::views::RowsOf;
 
 /// Lines that a row takes at most.
 const TALLEST: usize = 3;
@@ -68,7 +70,7 @@ impl Geometry {
         };
         let (lines, slots) = (height.max(1) as usize, app.axis().len());
         // Checkpoints are told by their names, so each keeps a line of its own.
-        let halves = app.depth() == View::Overview && rows.len() > lines && context.theme.paints();
+        let halves = app.view().info().rows == RowsOf::Layers && rows.len() > lines && context.theme.paints();
         let per_line = if halves { 2 } else { 1 };
         let row_height = (lines / rows.len().max(1)).clamp(1, TALLEST);
         let row_bin = if app.fit() { rows.len().div_ceil(lines * per_line).max(1) } else { 1 };
@@ -135,10 +137,12 @@ fn window(here: usize, visible: usize, all: usize) -> usize {
 pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let app = context.app;
     let theme = context.theme;
-    let text = match (app.depth(), app.cursor().checkpoint.layer_index()) {
-        (View::Overview, _) => "parity map: layer × position".to_owned(),
-        (_, Some(layer)) => format!("layer {layer}: checkpoint × position"),
-        (_, None) => "checkpoint × position".to_owned(),
+    let cursor = app.cursor().checkpoint;
+    let text = match (app.view().info().rows, cursor.layer_index()) {
+        (RowsOf::Layers, _) => "parity map: layer × position".to_owned(),
+        (RowsOf::Checkpoints, Some(layer)) => format!("layer {layer}: checkpoint × position"),
+        (RowsOf::Checkpoints, None) => "checkpoint × position".to_owned(),
+        (RowsOf::Site, _) => format!("{}: layer × position", cursor.site().name()),
     };
     let title = heading(context, PaneKind::Map, &text);
     let legend = Line::from(vec![
@@ -159,8 +163,8 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     draw_ruler(context, &geometry, buf);
 }
 
-/// The position and row of the cell drawn at (x, y).
-pub fn hit(context: Context<'_>, area: Rect, x: u16, y: u16) -> Option<(u32, Row)> {
+/// The cell drawn at (x, y).
+pub fn hit(context: Context<'_>, area: Rect, x: u16, y: u16) -> Option<Action> {
     let inner = inner_of(area);
     let geometry = Geometry::new(context, inner);
     if !geometry.cells.contains((x, y).into()) {
@@ -169,7 +173,7 @@ pub fn hit(context: Context<'_>, area: Rect, x: u16, y: u16) -> Option<(u32, Row
     let column = ((x - geometry.cells.x) / geometry.column_width) as usize;
     let slot = geometry.slots_at(column, context.app.axis().len()).next()?;
     let row = geometry.rows_at((y - geometry.cells.y) as usize, 0).next()?;
-    Some((context.app.axis()[slot].position, geometry.rows[row]))
+    Some(Action::Select { position: context.app.axis()[slot].position, row: geometry.rows[row] })
 }
 
 /// What [`frame`] leaves of the area.

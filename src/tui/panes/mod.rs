@@ -19,7 +19,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
-use super::app::{App, PaneKind};
+use super::app::{Action, App};
+use super::keymap::Keymap;
+use super::kinds::PaneKind;
 use super::theme::{Role, Theme};
 use crate::text::safe;
 
@@ -30,19 +32,35 @@ pub struct Context<'a> {
     pub app: &'a App,
     /// The colours.
     pub theme: &'a Theme,
+    /// The keys.
+    pub keymap: &'a Keymap,
+}
+
+type Draw = fn(Context<'_>, Rect, &mut Buffer);
+/// What a click at a place (the last two numbers) in a pane's rectangle chooses.
+type Hit = fn(Context<'_>, Rect, u16, u16) -> Option<Action>;
+
+/// How a pane is drawn, and what a click in it chooses.
+fn face(pane: PaneKind) -> (Draw, Option<Hit>) {
+    match pane {
+        PaneKind::Tokens => (tokens::draw, Some(tokens::hit)),
+        PaneKind::Map => (map::draw, Some(map::hit)),
+        PaneKind::SideBySide => (side_by_side::draw, None),
+        PaneKind::Logits => (logits::draw, None),
+        PaneKind::Elements => (elements::draw, None),
+        PaneKind::Verdict => (verdict::draw, None),
+        PaneKind::Garbage => (garbage::draw, None),
+    }
 }
 
 /// Draws one pane.
 pub fn draw(pane: PaneKind, context: Context<'_>, area: Rect, buf: &mut Buffer) {
-    match pane {
-        PaneKind::Tokens => tokens::draw(context, area, buf),
-        PaneKind::Map => map::draw(context, area, buf),
-        PaneKind::SideBySide => side_by_side::draw(context, area, buf),
-        PaneKind::Logits => logits::draw(context, area, buf),
-        PaneKind::Elements => elements::draw(context, area, buf),
-        PaneKind::Verdict => verdict::draw(context, area, buf),
-        PaneKind::Garbage => garbage::draw(context, area, buf),
-    }
+    face(pane).0(context, area, buf);
+}
+
+/// What a click into a pane chooses.
+pub fn hit(pane: PaneKind, context: Context<'_>, area: Rect, x: u16, y: u16) -> Option<Action> {
+    face(pane).1?(context, area, x, y)
 }
 
 /// A piece of text that comes from data: control characters are made visible.

@@ -24,7 +24,8 @@ use crate::compare::CellState;
 use crate::palette;
 use crate::session::Focus;
 use crate::trace::Tensor;
-use crate::tui::app::{PaneKind, Shown, View};
+use crate::tui::app::Shown;
+use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 use crate::wording::{self, figure};
 
@@ -109,7 +110,7 @@ fn draw_maps(
     let len = promised.clamp(any.values.len(), any.values.len().max(1) * 4);
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let plan = Plan::new(&any.shape, len, width as usize, body.height as usize * per_line(theme));
-    let channel = (context.app.depth() == View::Tensor).then(|| context.app.cursor().channel);
+    let channel = context.app.view().info().shows.channel.then(|| context.app.cursor().channel);
     let both = reference.values.len().min(candidate.values.len());
     let delta = |c: usize| difference(reference.values[c], candidate.values[c]);
     let worst = (0..both).map(delta).map(f32::abs).filter(|d| d.is_finite()).fold(0.0, f32::max);

@@ -19,7 +19,8 @@ use super::{Context, frame, heading, span};
 use crate::garbage::Blame;
 use crate::palette::Shade;
 use crate::text::{safe, safe_short};
-use crate::tui::app::{ColumnMarks, PaneKind, Slot, findings};
+use crate::tui::app::{Action, ColumnMarks, Slot, findings};
+use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 
 /// Longest token that is shown in full.
@@ -48,13 +49,13 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
 }
 
 /// The position at column `x` of the strip.
-pub fn hit(context: Context<'_>, area: Rect, x: u16) -> Option<u32> {
+pub fn hit(context: Context<'_>, area: Rect, x: u16, _: u16) -> Option<Action> {
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     let inner = if area.height >= 3 { Rect { x: inner.x, ..inner } } else { inner };
     visible(context, inner)
         .into_iter()
         .find(|&(_, left, width)| (left..left + width).contains(&x))
-        .map(|(slot, ..)| slot.position)
+        .map(|(slot, ..)| Action::SelectPosition(slot.position))
 }
 
 fn text(context: Context<'_>, slot: Slot) -> String {

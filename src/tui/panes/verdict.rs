@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Context, frame, heading, span, text};
-use crate::tui::app::PaneKind;
+use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 use crate::tui::words;
 use crate::wording;
