@@ -64,10 +64,8 @@ pub struct SplitAt {
 impl SplitAt {
     /// The share of the first part, in percent, if the line between the parts went through here.
     pub fn percent(&self, x: u16, y: u16) -> u8 {
-        let (place, start, whole) = match self.columns {
-            true => (x, self.area.x, self.area.width),
-            false => (y, self.area.y, self.area.height),
-        };
+        let (place, start, whole) =
+            if self.columns { (x, self.area.x, self.area.width) } else { (y, self.area.y, self.area.height) };
         let first = u32::from(place.saturating_sub(start));
         let percent = (first * 100).div_ceil(u32::from(whole).max(1));
         (percent.min(100) as u8).clamp(LEAST, 100 - LEAST)
@@ -236,15 +234,17 @@ mod tests {
     fn a_dragged_split_stays_where_it_was_dragged_to() {
         let area = Rect::new(0, 0, 120, 40);
         let mut splits = Splits::new();
-        let wish = |splits| Wish { view: View::Overview, focus: PaneKind::Map, rows: 9, splits };
-        let before = Layout::new(area, wish(&splits)).unwrap();
+        let lay = |splits: &Splits| {
+            let wish = Wish { view: View::Overview, focus: PaneKind::Map, rows: 9, splits };
+            Layout::new(area, wish).unwrap()
+        };
+        let before = lay(&splits);
         let map = before.area(PaneKind::Map).unwrap();
         let split = *before.split_at(map.right(), map.y + 3).expect("the line between map and values");
         assert!(split.columns);
         for x in [30, 70, 0, 119] {
             splits.insert(split.id, split.percent(x, map.y + 3));
-            let after = Layout::new(area, wish(&splits)).unwrap();
-            let right = after.area(PaneKind::Map).unwrap().right();
+            let right = lay(&splits).area(PaneKind::Map).unwrap().right();
             assert!(right.abs_diff(x.clamp(12, 108)) <= 1, "{x}: {right}");
         }
     }

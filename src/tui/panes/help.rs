@@ -36,7 +36,7 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let most = (lines.len() as u16).saturating_sub(inner.height);
     let scroll = match context.app.overlay() {
         Overlay::Help { scroll } => (*scroll).min(most),
-        _ => 0,
+        Overlay::None => 0,
     };
     let column = if wide { Rect { width: 86, ..inner } } else { inner };
     Paragraph::new(lines).scroll((scroll, 0)).render(column, buf);
