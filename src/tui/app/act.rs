@@ -24,7 +24,7 @@ impl App {
             self.message = None;
         }
         if let Overlay::Help { scroll } = self.overlay {
-            return self.update_help(&action, scroll);
+            return self.update_help(action, scroll);
         }
         let keeps_anchor = matches!(
             action,
@@ -34,14 +34,14 @@ impl App {
                 | Action::Grab(_)
                 | Action::Drag(..)
         );
-        self.act(&action);
+        self.act(action);
         if !keeps_anchor {
             self.anchor = self.cursor;
         }
     }
 
-    fn act(&mut self, action: &Action) {
-        match *action {
+    fn act(&mut self, action: Action) {
+        match action {
             Action::Left => self.move_position(-1),
             Action::Right => self.move_position(1),
             Action::FarLeft => self.move_position(-FAR),
@@ -74,6 +74,7 @@ impl App {
                 Shown::Current(Focus { metrics: Some(metrics), .. }) => self.cursor.channel = metrics.max_at,
                 _ => self.tell("no values of both sides here", false),
             },
+            Action::Session(command) => self.effects.push(Effect::Send(command)),
             Action::Step => self.command_engine(Command::Step),
             Action::ToggleRun if self.snapshot.run == RunState::Running => {
                 self.command_engine(Command::Pause);
@@ -122,16 +123,16 @@ impl App {
         }
     }
 
-    fn update_help(&mut self, action: &Action, scroll: u16) {
+    fn update_help(&mut self, action: Action, scroll: u16) {
         let by = |n: i16| Overlay::Help { scroll: scroll.saturating_add_signed(n).min(500) };
-        self.overlay = match *action {
+        self.overlay = match action {
             Action::Up => by(-1),
             Action::Down => by(1),
             Action::PageUp => by(-10),
             Action::PageDown => by(10),
             Action::First => Overlay::Help { scroll: 0 },
             Action::Wheel(_, notches) => by(notches),
-            Action::Redraw | Action::Suspend | Action::Quit => return self.act(action),
+            action @ (Action::Redraw | Action::Suspend | Action::Quit) => return self.act(action),
             _ => Overlay::None,
         };
     }

@@ -1,6 +1,7 @@
 //! What a key or the mouse asks for.
 
 use super::Row;
+use crate::session::Command;
 use crate::tui::kinds::PaneKind;
 use crate::tui::layout::SplitId;
 use crate::tui::views::View;
@@ -51,6 +52,8 @@ pub enum Action {
     ChannelOn,
     /// The channel with the largest difference.
     WorstChannel,
+    /// Tell the session something that takes an argument.
+    Session(Command),
     /// Compute one position.
     Step,
     /// Run, or pause when running.
