@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use rayon::prelude::*;
 
 use super::AuditError;
-use super::arithmetic::Rule;
+use super::arithmetic::{Circumstance, Rule};
 use super::floor::EPSILON;
 use super::product::{Operand, Weights, product};
 use super::stretch::{Reach, Stretch};
@@ -196,7 +196,7 @@ impl<'a> Machine<'a> {
             if let Some(scores) = whole.filter(|_| !inner) {
                 let inputs = &self.graph.node(scores).inputs;
                 let (query, keys) = (source(inputs[0])?, source(inputs[1])?);
-                result = Self::fused(node, rule, [&query, &keys, &tables[1]], &wanted);
+                result = self.fused(node, rule, [&query, &keys, &tables[1]], &wanted);
             }
             let mut result = match result {
                 Some(result) => result,
@@ -295,6 +295,7 @@ impl<'a> Machine<'a> {
     }
 
     fn fused(
+        &self,
         node: &Node,
         rule: &dyn Rule,
         [query, keys, values]: [&Arc<Table>; 3],
@@ -302,13 +303,15 @@ impl<'a> Machine<'a> {
     ) -> Option<BTreeMap<u32, Computed>> {
         let a = node.op.attention()?;
         let (keys, values) = (History::of(keys, |_| {}), History::of(values, |_| {}));
+        let header = self.traced.store().header();
+        let at = |p| Circumstance { weights: None, columns: self.traced.columns(p), header, fused: true };
         let results: Vec<Option<(u32, Computed)>> = positions
             .par_iter()
             .map(|&p| {
                 let q = widen(query.row(p)?);
                 let (k, v) = (keys.upto(p)?, values.upto(p)?);
                 let mut out = vec![0.0; node.width];
-                rule.fused(a, &q, k, v, &mut out).then(|| {
+                rule.fused(a, &at(p), &q, k, v, &mut out).then(|| {
                     let scale = out.iter().map(|x| x.abs()).collect();
                     (p, Computed { values: out, scale, ambiguity: Vec::new() })
                 })

@@ -572,13 +572,15 @@ impl<'a> Auditor<'a> {
             clean: clean.iter().copied().collect(),
             worst: (worst.deviation.relative, worst.deviation.severity),
         });
+        let mut positions: Vec<u32> = faulty.iter().map(|j| j.position).collect();
+        positions.sort_unstable();
         self.faulty.push(FaultyNode {
             checkpoint,
             operation: node.op.name(),
             weight: node.weight.clone(),
             reach: stretch.reach,
             arithmetic: choice.title(),
-            positions: faulty.iter().map(|j| j.position).collect(),
+            positions,
             judged,
             worst_at: worst.position,
             worst: worst.deviation,

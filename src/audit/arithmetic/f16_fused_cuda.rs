@@ -30,7 +30,15 @@ impl Rule for F16FusedCuda {
     fn is_expected(&self, _: &Node, at: &Circumstance<'_>) -> bool {
         at.is_llama_cuda() && at.columns.is_some_and(|n| n > 1)
     }
-    fn fused(&self, a: &Attention, query: &[f64], keys: &[f64], values: &[f64], out: &mut [f64]) -> bool {
+    fn fused(
+        &self,
+        a: &Attention,
+        _: &Circumstance<'_>,
+        query: &[f64],
+        keys: &[f64],
+        values: &[f64],
+        out: &mut [f64],
+    ) -> bool {
         if a.softcap.is_some() {
             return false;
         }

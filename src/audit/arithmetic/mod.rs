@@ -7,6 +7,7 @@
 
 mod bf16_operands;
 mod blocks;
+mod cache_blocks;
 mod exact;
 mod f16_accumulator;
 mod f16_cache;
@@ -22,12 +23,12 @@ mod half;
 mod heads;
 pub mod minima;
 mod q8_0;
-mod q8_0_cache;
 mod q8_1;
 mod q8_1_cuda;
 mod q8_1_sums;
 mod q8_k;
 mod rounded_results;
+mod stored_cache;
 mod tf32;
 
 use crate::engine::cpu::kernel::{Bound, Moment};
@@ -140,6 +141,7 @@ pub trait Rule: Sync {
     fn fused(
         &self,
         _a: &Attention,
+        _at: &Circumstance<'_>,
         _query: &[f64],
         _keys: &[f64],
         _values: &[f64],
@@ -186,7 +188,19 @@ pub static RULES: &[&dyn Rule] = &[
     &tf32::NEAREST,
     &f16_cache::F16,
     &f16_cache::BF16,
-    &q8_0_cache::Q8_0Cache,
+    &stored_cache::BF16,
+    &stored_cache::Q8_0,
+    &stored_cache::Q5_1,
+    &stored_cache::Q5_0,
+    &stored_cache::Q4_1,
+    &stored_cache::Q4_0,
+    &stored_cache::IQ4_NL,
+    &stored_cache::Q8_0_TURNED,
+    &stored_cache::Q5_1_TURNED,
+    &stored_cache::Q5_0_TURNED,
+    &stored_cache::Q4_1_TURNED,
+    &stored_cache::Q4_0_TURNED,
+    &stored_cache::IQ4_NL_TURNED,
     &gelu_table::GeluTable,
     &gelu_fast::GeluFast,
     &ggml_rope::GgmlRope,

@@ -6,12 +6,24 @@ use super::{Circumstance, Rule, Tie, to_f16};
 use crate::gguf::WeightType;
 use crate::model::{Node, Op};
 
-const BLOCKS: Blocks = Blocks { len: 32, multiplies: true, half_to_even: true, scale: Scale::Half };
+/// `quantize_row_q8_1` of ggml.
+pub const BLOCKS: Blocks = Blocks { len: 32, multiplies: true, half_to_even: true, scale: Scale::Half };
 /// The same with the scale that the sums are made with.
 const UNROUNDED: Blocks = Blocks { scale: Scale::Full, ..BLOCKS };
 
 /// See the module.
 pub struct Q8_1;
+
+/// What takes each value's place beside a minimum: its share of its block's sum.
+pub fn sums(row: &[f64]) -> Vec<f64> {
+    let mut out = row.to_vec();
+    UNROUNDED.round(&mut out);
+    for block in out.chunks_mut(BLOCKS.len) {
+        let share = to_f16(block.iter().sum()) / block.len() as f64;
+        block.fill(share);
+    }
+    out
+}
 
 impl Rule for Q8_1 {
     fn id(&self) -> &'static str {
@@ -33,13 +45,7 @@ impl Rule for Q8_1 {
         BLOCKS.round(row);
     }
     fn sums(&self, row: &[f64]) -> Option<Vec<f64>> {
-        let mut out = row.to_vec();
-        UNROUNDED.round(&mut out);
-        for block in out.chunks_mut(BLOCKS.len) {
-            let share = to_f16(block.iter().sum()) / block.len() as f64;
-            block.fill(share);
-        }
-        Some(out)
+        Some(sums(row))
     }
     fn ties(&self, row: &[f64]) -> Vec<Tie> {
         BLOCKS.ties(row)
