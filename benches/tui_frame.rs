@@ -18,7 +18,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use snapshots::Scene;
 
-const THEME: Theme = Theme { depth: Depth::TrueColor, ground: Ground::Dark };
+const THEME: Theme = Theme::new(Depth::TrueColor, Ground::Dark);
 
 fn frames(criterion: &mut Criterion) {
     let scene = Scene::large();

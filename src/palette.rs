@@ -102,7 +102,7 @@ pub struct Roles {
     pub mismatch: Rgb,
 }
 
-static DARK: Roles = Roles {
+const DARK: Roles = Roles {
     ground: Rgb(0x0f, 0x12, 0x17),
     panel: Rgb(0x16, 0x1a, 0x21),
     line: Rgb(0x3a, 0x42, 0x4e),
@@ -119,7 +119,7 @@ static DARK: Roles = Roles {
     mismatch: Rgb(0x8c, 0x8f, 0x98),
 };
 
-static LIGHT: Roles = Roles {
+const LIGHT: Roles = Roles {
     ground: Rgb(0xff, 0xff, 0xff),
     panel: Rgb(0xf6, 0xf8, 0xfa),
     line: Rgb(0xc2, 0xc8, 0xd0),
@@ -136,8 +136,60 @@ static LIGHT: Roles = Roles {
     mismatch: Rgb(0x77, 0x7c, 0x86),
 };
 
+impl Roles {
+    /// The colour of this name, to be changed: `text`, `accent` …
+    pub fn named_mut(&mut self, name: &str) -> Option<&mut Rgb> {
+        let colors = self.entries_mut();
+        colors.into_iter().find(|(known, _)| *known == name).map(|(_, color)| color)
+    }
+
+    /// Every colour with its name.
+    fn entries_mut(&mut self) -> [(&'static str, &mut Rgb); 14] {
+        [
+            ("ground", &mut self.ground),
+            ("panel", &mut self.panel),
+            ("line", &mut self.line),
+            ("text", &mut self.text),
+            ("dim", &mut self.dim),
+            ("accent", &mut self.accent),
+            ("good", &mut self.good),
+            ("caution", &mut self.caution),
+            ("bad", &mut self.bad),
+            ("reference", &mut self.reference),
+            ("candidate", &mut self.candidate),
+            ("nonfinite", &mut self.nonfinite),
+            ("missing", &mut self.missing),
+            ("mismatch", &mut self.mismatch),
+        ]
+    }
+
+    /// Names of the colours.
+    pub fn names() -> Vec<&'static str> {
+        let mut any = DARK;
+        any.entries_mut().map(|(name, _)| name).to_vec()
+    }
+}
+
+/// A text that is no colour.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no colour; write it like #7cc4ff")]
+pub struct NoColor(String);
+
+impl std::str::FromStr for Rgb {
+    type Err = NoColor;
+
+    fn from_str(text: &str) -> Result<Self, NoColor> {
+        let digits =
+            text.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()));
+        let value = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let value = value.ok_or_else(|| NoColor(crate::text::safe_short(text, 20)))?;
+        let [_, r, g, b] = value.to_be_bytes();
+        Ok(Self(r, g, b))
+    }
+}
+
 /// The colours of the jobs on this ground.
-pub fn roles(ground: Ground) -> &'static Roles {
+pub const fn roles(ground: Ground) -> &'static Roles {
     match ground {
         Ground::Dark => &DARK,
         Ground::Light => &LIGHT,

@@ -11,6 +11,7 @@ use clap::Args;
 use super::Outcome;
 use crate::session::headless::{self, Limits};
 use crate::session::{Config, Session, Snapshot, SourceState, facts};
+use crate::tui::settings::Settings;
 use crate::tui::{self, Ended, TuiOptions};
 
 /// How a session is shown.
@@ -71,10 +72,12 @@ fn on_screen(config: &Config) -> anyhow::Result<Outcome> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         bail!("this command needs a terminal; use --headless in scripts and pipes");
     }
+    let settings = Settings::load()?;
     let session = Session::start(config)?;
     let options = TuiOptions {
         exporter: Some(Arc::new(|request| super::picture::export(&request))),
-        ..TuiOptions::default()
+        theme: settings.theme,
+        keymap: settings.keymap,
     };
     let ended = tui::run(session.link(), options)?;
     let last = session.link().snapshots.borrow().clone();

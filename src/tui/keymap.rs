@@ -2,83 +2,14 @@
 //! from it.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
 use super::app::{Action, Place};
+use super::key::Key;
 use super::kinds::PaneKind;
 use super::views::View;
-
-/// One key with its modifiers. Shift is part of the character for letters and signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    code: KeyCode,
-    modifiers: KeyModifiers,
-}
-
-impl Key {
-    const fn plain(code: KeyCode) -> Self {
-        Self { code, modifiers: KeyModifiers::NONE }
-    }
-
-    const fn char(c: char) -> Self {
-        Self::plain(KeyCode::Char(c))
-    }
-
-    const fn ctrl(c: char) -> Self {
-        Self { code: KeyCode::Char(c), modifiers: KeyModifiers::CONTROL }
-    }
-
-    const fn shift(code: KeyCode) -> Self {
-        Self { code, modifiers: KeyModifiers::SHIFT }
-    }
-
-    fn from_event(event: KeyEvent) -> Self {
-        let mut modifiers =
-            event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
-        if matches!(event.code, KeyCode::Char(_) | KeyCode::BackTab) {
-            modifiers -= KeyModifiers::SHIFT;
-        }
-        Self { code: event.code, modifiers }
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.modifiers.contains(KeyModifiers::CONTROL) {
-            f.write_str("Ctrl-")?;
-        }
-        if self.modifiers.contains(KeyModifiers::ALT) {
-            f.write_str("Alt-")?;
-        }
-        if self.modifiers.contains(KeyModifiers::SHIFT) {
-            f.write_str("Shift-")?;
-        }
-        let name = match self.code {
-            KeyCode::Left => "←",
-            KeyCode::Right => "→",
-            KeyCode::Up => "↑",
-            KeyCode::Down => "↓",
-            KeyCode::PageUp => "PgUp",
-            KeyCode::PageDown => "PgDn",
-            KeyCode::Home => "Home",
-            KeyCode::End => "End",
-            KeyCode::Enter => "Enter",
-            KeyCode::Esc => "Esc",
-            KeyCode::Tab => "Tab",
-            KeyCode::BackTab => "Shift-Tab",
-            KeyCode::Backspace => "Backspace",
-            KeyCode::Char(' ') => "Space",
-            KeyCode::Char(c) if self.modifiers.contains(KeyModifiers::CONTROL) => {
-                return write!(f, "{}", c.to_ascii_uppercase());
-            }
-            KeyCode::Char(c) => return write!(f, "{c}"),
-            _ => "?",
-        };
-        f.write_str(name)
-    }
-}
+use crate::text::safe_short;
 
 /// Chapters of the help page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +65,12 @@ impl Scope {
             Self::Channels => view.info().shows.channel,
         }
     }
+
+    /// Whether there is a place where both hold.
+    fn meets(self, other: Self) -> bool {
+        let places = View::ALL.iter().map(|&view| Place::View(view)).chain([Place::Help]);
+        places.into_iter().any(|place| self.includes(place) && other.includes(place))
+    }
 }
 
 /// One row of the table.
@@ -153,6 +90,34 @@ pub struct Binding {
     pub footer: Option<(&'static str, &'static str)>,
     /// A sentence.
     pub help: Cow<'static, str>,
+    /// Whether the keys are the user's own.
+    pub rebound: bool,
+}
+
+/// Why keys cannot be bound.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeymapError {
+    /// There is no such action.
+    #[error("nothing is called `{name}`{}", .like.as_ref().map(|l| format!("; did you mean `{l}`?")).unwrap_or_default())]
+    UnknownName {
+        /// What was written.
+        name: String,
+        /// A name like it.
+        like: Option<String>,
+    },
+    /// Two actions want the same key at the same place.
+    #[error("`{key}` is given to `{first}` and to `{second}`")]
+    Twice {
+        /// The key.
+        key: String,
+        /// One of them.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Ctrl-C must stay what it is.
+    #[error("`Ctrl-C` always quits and cannot be given to `{0}`")]
+    Reserved(String),
 }
 
 macro_rules! bindings {
@@ -166,6 +131,7 @@ macro_rules! bindings {
                 chapter: Chapter::$chapter,
                 footer: $footer,
                 help: Cow::Borrowed($help),
+                rebound: false,
             }),*]
         }
     };
@@ -227,6 +193,7 @@ impl Default for Keymap {
             chapter: Chapter::Views,
             footer: None,
             help: Cow::Owned(format!("{}: {}", view.info().title, view.info().about)),
+            rebound: false,
         });
         bindings.splice(0..0, views);
         Self { bindings }
@@ -237,6 +204,51 @@ impl Keymap {
     /// Every row.
     pub fn bindings(&self) -> &[Binding] {
         &self.bindings
+    }
+
+    /// Gives actions the user's keys in place of their own; other actions lose those keys.
+    ///
+    /// # Errors
+    /// An unknown name, a key given twice, or Ctrl-C given to anything but `quit`.
+    pub fn rebind(&mut self, changes: &[(String, Vec<Key>)]) -> Result<(), KeymapError> {
+        for (name, keys) in changes {
+            let Some(at) = self.bindings.iter().position(|b| b.name == *name) else {
+                return Err(KeymapError::UnknownName { name: safe_short(name, 40), like: self.like(name) });
+            };
+            let binding = &mut self.bindings[at];
+            if keys.contains(&Key::ctrl('c')) && binding.action != Action::Quit {
+                return Err(KeymapError::Reserved(binding.name.to_string()));
+            }
+            binding.keys.clone_from(keys);
+            binding.rebound = true;
+            if binding.action == Action::Quit && !binding.keys.contains(&Key::ctrl('c')) {
+                binding.keys.push(Key::ctrl('c'));
+            }
+            let (scope, name) = (binding.scope, binding.name.to_string());
+            for (i, other) in self.bindings.iter_mut().enumerate() {
+                if i == at || !other.scope.meets(scope) {
+                    continue;
+                }
+                let shared = keys.iter().find(|key| other.keys.contains(key));
+                match shared {
+                    Some(key) if other.rebound => {
+                        let (key, first, second) = (key.to_string(), other.name.to_string(), name);
+                        return Err(KeymapError::Twice { key, first, second });
+                    }
+                    Some(_) => other.keys.retain(|key| !keys.contains(key)),
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The name that `name` was probably meant to be.
+    fn like(&self, name: &str) -> Option<String> {
+        let close = |known: &str| strsim::jaro_winkler(known, name);
+        let best =
+            self.bindings.iter().map(|b| (&b.name, close(&b.name))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (best.1 > 0.75).then(|| best.0.to_string())
     }
 
     /// The action that `event` is bound to at this place.
@@ -253,16 +265,16 @@ impl Keymap {
 
     /// The footer of a place, as many hints as fit in `width` columns; keys and words in turn. The
     /// last two rows of the table always have their place.
-    pub fn footer(&self, place: Place, width: usize) -> Vec<(&'static str, &'static str)> {
+    pub fn footer(&self, place: Place, width: usize) -> Vec<(Cow<'static, str>, &'static str)> {
         let hints: Vec<_> = self
             .bindings
             .iter()
             .filter(|b| b.scope.includes(place))
             // There is no way back from the top.
             .filter(|b| b.action != Action::Leave || place != Place::View(View::Overview))
-            .filter_map(|b| b.footer)
+            .filter_map(Binding::hint)
             .collect();
-        let cost = |hint: &(&str, &str)| hint.0.chars().count() + hint.1.chars().count() + 3;
+        let cost = |hint: &(Cow<'_, str>, &str)| hint.0.chars().count() + hint.1.chars().count() + 3;
         let (first, last) = hints.split_at(hints.len().saturating_sub(2));
         let mut left = width.saturating_sub(last.iter().map(cost).sum());
         let mut shown: Vec<_> = first
@@ -272,9 +284,9 @@ impl Keymap {
                 left = left.saturating_sub(cost(hint));
                 fits
             })
-            .copied()
+            .cloned()
             .collect();
-        shown.extend(last);
+        shown.extend_from_slice(last);
         shown
     }
 
@@ -300,6 +312,14 @@ impl Keymap {
 }
 
 impl Binding {
+    /// What the footer says: the user's own key where there is one.
+    fn hint(&self) -> Option<(Cow<'static, str>, &'static str)> {
+        let (keys, word) = self.footer?;
+        // Another action may have taken all of its keys.
+        let first = self.keys.first()?;
+        Some((if self.rebound { Cow::Owned(first.to_string()) } else { Cow::Borrowed(keys) }, word))
+    }
+
     /// `← h`.
     pub fn key_names(&self) -> String {
         let names: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
@@ -319,6 +339,8 @@ impl Binding {
 #[cfg(test)]
 mod tests {
     use std::collections::{HashMap, HashSet};
+
+    use crossterm::event::KeyModifiers;
 
     use super::*;
 
@@ -380,9 +402,35 @@ mod tests {
             let hints = keymap.footer(OVERVIEW, width);
             let used: usize = hints.iter().map(|(k, w)| k.chars().count() + w.chars().count() + 3).sum();
             assert!(used <= width, "{width}: {used}");
-            assert_eq!(hints[hints.len() - 2..], [("?", "help"), ("q", "quit")]);
+            assert_eq!(hints[hints.len() - 2..], [("?".into(), "help"), ("q".into(), "quit")]);
         }
         assert!(keymap.footer(OVERVIEW, 79).len() >= 8);
+    }
+
+    #[test]
+    fn keys_can_be_bound_anew_and_clashes_are_refused() {
+        let mut keymap = Keymap::default();
+        let change = |name: &str, keys: &[&str]| {
+            (name.to_owned(), keys.iter().map(|k| k.parse().unwrap()).collect::<Vec<Key>>())
+        };
+        keymap.rebind(&[change("step", &["n", "F5"]), change("quit", &["Ctrl-Q"])]).unwrap();
+        let at = |keymap: &Keymap, key: KeyCode| keymap.action(key.into(), OVERVIEW);
+        assert_eq!(at(&keymap, KeyCode::Char('n')), Some(Action::Step));
+        assert_eq!(at(&keymap, KeyCode::F(5)), Some(Action::Step));
+        assert_eq!(at(&keymap, KeyCode::Char('s')), None);
+        let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(keymap.action(interrupt, OVERVIEW), Some(Action::Quit), "quitting is always possible");
+        let footer = keymap.footer(OVERVIEW, 200);
+        assert!(footer.contains(&("n".into(), "step")) && !footer.iter().any(|(_, w)| *w == "divergence"));
+
+        let refused =
+            |changes: &[(String, Vec<Key>)]| Keymap::default().rebind(changes).unwrap_err().to_string();
+        assert_eq!(refused(&[change("stpe", &["x"])]), "nothing is called `stpe`; did you mean `step`?");
+        assert_eq!(
+            refused(&[change("step", &["x"]), change("run", &["x"])]),
+            "`x` is given to `step` and to `run`"
+        );
+        assert!(refused(&[change("step", &["Ctrl-C"])]).contains("always quits"));
     }
 
     #[test]

@@ -3,11 +3,13 @@
 
 pub mod app;
 mod event_loop;
+pub mod key;
 pub mod keymap;
 pub mod kinds;
 pub mod layout;
 pub mod panes;
 pub mod plain;
+pub mod settings;
 pub mod terminal;
 pub mod theme;
 pub mod view;

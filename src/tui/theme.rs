@@ -73,9 +73,16 @@ pub struct Theme {
     pub depth: Depth,
     /// Light on dark or dark on light.
     pub ground: Ground,
+    /// Colours by job; of terminals with 16 colours their own are used.
+    pub roles: Roles,
 }
 
 impl Theme {
+    /// The shipped colours on this ground.
+    pub const fn new(depth: Depth, ground: Ground) -> Self {
+        Self { depth, ground, roles: *palette::roles(ground) }
+    }
+
     /// The theme for the terminal that the environment describes.
     pub fn detect() -> Self {
         let var = |name: &str| std::env::var(name).ok();
@@ -84,7 +91,7 @@ impl Theme {
             Some("7" | "15") => Ground::Light,
             _ => Ground::Dark,
         };
-        Self { depth: Depth::detect(var), ground }
+        Self::new(Depth::detect(var), ground)
     }
 
     /// Whether cells can be painted as blocks of any colour; otherwise they are signs.
@@ -104,8 +111,7 @@ impl Theme {
     /// The screen's ground.
     pub fn base(&self) -> Style {
         if self.paints() {
-            let roles = palette::roles(self.ground);
-            Style::new().fg(self.color(roles.text)).bg(self.color(roles.ground))
+            Style::new().fg(self.color(self.roles.text)).bg(self.color(self.roles.ground))
         } else {
             Style::new()
         }
@@ -142,9 +148,8 @@ impl Theme {
     /// Text on a bar of this job's colour.
     pub fn bar(&self, role: Role) -> Style {
         if self.paints() {
-            let roles = palette::roles(self.ground);
             Style::new()
-                .fg(self.color(roles.ground))
+                .fg(self.color(self.roles.ground))
                 .bg(self.color(self.rgb(role)))
                 .add_modifier(Modifier::BOLD)
         } else {
@@ -153,7 +158,7 @@ impl Theme {
     }
 
     fn rgb(self, role: Role) -> Rgb {
-        let roles: &Roles = palette::roles(self.ground);
+        let roles = self.roles;
         match role {
             Role::Text => roles.text,
             Role::Dim => roles.dim,
@@ -259,7 +264,7 @@ mod tests {
 
     #[test]
     fn without_colour_every_state_has_its_own_sign() {
-        let theme = Theme { depth: Depth::Mono, ground: Ground::Dark };
+        let theme = Theme::new(Depth::Mono, Ground::Dark);
         let shades = [
             Shade::Empty,
             Shade::Within(3),

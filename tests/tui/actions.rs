@@ -272,7 +272,7 @@ fn a_run_that_starts_anew_keeps_the_cursor_inside() {
 
 #[test]
 fn every_click_lands_where_the_cell_is_drawn() {
-    let theme = Theme { depth: Depth::TrueColor, ground: Ground::Dark };
+    let theme = Theme::new(Depth::TrueColor, Ground::Dark);
     let keymap = Keymap::default();
     for (width, height) in [(80u16, 24u16), (120, 40), (200, 60)] {
         let mut app = App::new(Arc::new(Scene::faulty().snapshot()));
@@ -319,7 +319,7 @@ fn every_click_lands_where_the_cell_is_drawn() {
 
 #[test]
 fn the_line_between_panes_can_be_dragged() {
-    let theme = Theme { depth: Depth::TrueColor, ground: Ground::Dark };
+    let theme = Theme::new(Depth::TrueColor, Ground::Dark);
     let keymap = Keymap::default();
     let area = Rect::new(0, 0, 120, 40);
     let mut app = App::new(Arc::new(Scene::faulty().snapshot()));

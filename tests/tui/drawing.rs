@@ -17,7 +17,7 @@ use ratatui::style::Color;
 
 use crate::snapshots::{Scene, empty};
 
-const TRUE: Theme = Theme { depth: Depth::TrueColor, ground: Ground::Dark };
+const TRUE: Theme = Theme::new(Depth::TrueColor, Ground::Dark);
 const DEPTHS: [Depth; 4] = [Depth::Mono, Depth::Ansi16, Depth::Indexed256, Depth::TrueColor];
 
 fn draw(app: &App, theme: Theme, width: u16, height: u16) -> Buffer {
@@ -81,7 +81,7 @@ fn nothing_panics_at_any_size() {
     let scene = Scene::faulty();
     for snapshot in [empty(), scene.snapshot(), Scene::clean().focused(3, Checkpoint::LOGITS)] {
         for depth in DEPTHS {
-            let theme = Theme { depth, ground: Ground::Light };
+            let theme = Theme::new(depth, Ground::Light);
             for (width, height) in [
                 (0, 0),
                 (1, 1),
@@ -188,7 +188,7 @@ fn origin_knock_on_noise_missing_and_nan_look_different() {
 fn colours_follow_the_terminal() {
     let app = focused(&Scene::faulty());
     for depth in DEPTHS {
-        let buffer = draw(&app, Theme { depth, ground: Ground::Dark }, 120, 40);
+        let buffer = draw(&app, Theme::new(depth, Ground::Dark), 120, 40);
         for cell in &buffer.content {
             for color in [cell.fg, cell.bg] {
                 let allowed = match color {
@@ -322,12 +322,12 @@ fn screens_with_colours() {
     };
     let mut app = focused(&scene);
     insta::assert_snapshot!("overview_truecolor_80x24", dump(&draw(&app, TRUE, 80, 24)));
-    let mono = Theme { depth: Depth::Mono, ground: Ground::Dark };
+    let mono = Theme::new(Depth::Mono, Ground::Dark);
     insta::assert_snapshot!("overview_mono_80x24", dump(&draw(&app, mono, 80, 24)));
     app.update(Action::Drill);
     insta::assert_snapshot!(
         "layer_256_60x16",
-        dump(&draw(&app, Theme { depth: Depth::Indexed256, ground: Ground::Light }, 60, 16))
+        dump(&draw(&app, Theme::new(Depth::Indexed256, Ground::Light), 60, 16))
     );
 }
 

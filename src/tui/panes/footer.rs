@@ -26,7 +26,7 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     }
     let mut spans = vec![Span::raw(" ")];
     for (keys, word) in context.keymap.footer(app.place(), (area.width as usize).saturating_sub(1)) {
-        spans.push(Span::styled(keys, theme.bold(Role::Accent)));
+        spans.push(Span::styled(keys.into_owned(), theme.bold(Role::Accent)));
         spans.push(Span::styled(format!(" {word}  "), theme.style(Role::Dim)));
     }
     put(buf, area, 0, &Line::from(spans));
