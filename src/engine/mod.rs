@@ -7,7 +7,7 @@ pub mod external;
 pub mod open;
 pub mod own_run;
 pub mod record;
-mod request;
+pub(crate) mod request;
 pub mod run;
 pub mod worker;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::run::RecordSink;
-use super::worker::Worker;
+use super::worker::{Graft, Worker};
 use super::{Engine, EngineError, Tap};
 use crate::model::Checkpoint;
 use crate::trace::{Token, TraceError, TraceWriter};
@@ -41,6 +41,10 @@ impl Worker for Recorded {
         let next = argmax(logits);
         self.writer.complete(position).map_err(|e| e.to_string())?;
         Ok(Some(next))
+    }
+
+    fn graft(&mut self, graft: Graft) -> Result<(), String> {
+        self.engine.graft(graft.checkpoint, graft.values).map_err(|e| e.to_string())
     }
 
     fn rewind(&mut self, position: u32) -> Result<(), String> {

@@ -7,6 +7,7 @@ use super::Source;
 use super::source::SourceError;
 use crate::fault::{FaultError, Injection, Injections};
 use crate::model::Checkpoint;
+use crate::model::checkpoint::UnknownCheckpoint;
 use crate::text::safe_short;
 
 /// One change of the candidate.
@@ -63,8 +64,8 @@ pub enum ChangeError {
     #[error(transparent)]
     Fault(#[from] FaultError),
     /// The checkpoint.
-    #[error("no checkpoint is called `{0}`")]
-    Checkpoint(String),
+    #[error(transparent)]
+    Checkpoint(#[from] UnknownCheckpoint),
 }
 
 fn forms() -> String {
@@ -97,7 +98,7 @@ impl FromStr for Change {
                 let (checkpoint, position) = cell.split_once(" at ").ok_or_else(bad)?;
                 let position = position.trim().parse().map_err(|_| bad())?;
                 let checkpoint = checkpoint.trim();
-                let unknown = |_| ChangeError::Checkpoint(safe_short(checkpoint, 40));
+                let unknown = |_| UnknownCheckpoint(safe_short(checkpoint, 40));
                 Ok(Self::Graft { position, checkpoint: checkpoint.parse().map_err(unknown)? })
             }
             _ => Err(bad()),
@@ -157,7 +158,7 @@ mod tests {
             ("fault rope", "rope-pairing"),
             ("fault norm-epsilon@x", "LAYER a number"),
             ("graft Qcur-1", "expected `graft CHECKPOINT at N`"),
-            ("graft nonsense at 1", "no checkpoint is called `nonsense`"),
+            ("graft nonsense at 1", "`nonsense` is not a checkpoint"),
             ("graft Qcur-1 at -1", "expected `graft CHECKPOINT at N`"),
             ("undo it", "expected `undo`"),
         ] {

@@ -9,14 +9,14 @@ use std::thread::JoinHandle;
 
 use tokio::sync::Notify;
 
-use crate::engine::worker::Worker;
+use crate::engine::worker::{Graft, Worker};
 use crate::trace::Token;
 
 /// What an engine is told.
 #[derive(Debug)]
 enum Order {
-    /// Compute the next position.
-    Step(Token),
+    /// Compute the next position, with these checkpoints given.
+    Step(Token, Vec<Graft>),
     /// Forget positions from this one on.
     Rewind(u32),
 }
@@ -38,10 +38,11 @@ pub struct Driver {
     orders: Option<SyncSender<Order>>,
     reports: Receiver<Report>,
     thread: Option<JoinHandle<()>>,
-    /// Positions that the engine has or is computing.
-    ordered: u32,
+    /// Tokens of the positions that the engine has or is computing.
+    fed: Vec<u32>,
+    /// The token that it would choose behind each position that is computed.
+    choices: Vec<Option<u32>>,
     busy: bool,
-    next_token: Option<u32>,
     failure: Option<String>,
     stop: Arc<AtomicBool>,
 }
@@ -74,9 +75,9 @@ impl Driver {
             orders: Some(orders),
             reports,
             thread: Some(thread),
-            ordered: 0,
+            fed: Vec::new(),
+            choices: Vec::new(),
             busy: false,
-            next_token: None,
             failure: None,
             stop,
         })
@@ -88,7 +89,7 @@ impl Driver {
             match self.reports.try_recv() {
                 Ok(Report::Stepped(next)) => {
                     self.busy = false;
-                    self.next_token = next;
+                    self.choices.push(next);
                 }
                 Ok(Report::Rewound) => self.busy = false,
                 Ok(Report::Failed(text)) => {
@@ -112,25 +113,35 @@ impl Driver {
 
     /// Positions that it has computed or is computing.
     pub fn ordered(&self) -> u32 {
-        self.ordered
+        self.fed.len() as u32
     }
 
-    /// The most likely token after the newest position, once that is computed.
-    pub fn next_token(&self) -> Option<u32> {
-        self.next_token.filter(|_| !self.busy)
+    /// Positions that it has computed.
+    pub fn computed(&self) -> u32 {
+        self.choices.len() as u32
     }
 
-    /// Orders the next position. Only when idle.
-    pub fn step(&mut self, token: Token) {
-        self.send(Order::Step(token));
-        self.ordered += 1;
+    /// Tokens that it was given, by position.
+    pub fn fed(&self) -> &[u32] {
+        &self.fed
+    }
+
+    /// The token that it would choose for `position`, if it said so when it computed the one before.
+    pub fn choice(&self, position: u32) -> Option<u32> {
+        *self.choices.get(position.checked_sub(1)? as usize)?
+    }
+
+    /// Orders the next position, with these checkpoints given. Only when idle.
+    pub fn step(&mut self, token: Token, grafts: Vec<Graft>) {
+        self.fed.push(token.id);
+        self.send(Order::Step(token, grafts));
     }
 
     /// Orders that positions from `position` on be forgotten. Only when idle.
     pub fn rewind(&mut self, position: u32) {
         self.send(Order::Rewind(position));
-        self.ordered = position;
-        self.next_token = None;
+        self.fed.truncate(position as usize);
+        self.choices.truncate(position as usize);
     }
 
     fn send(&mut self, order: Order) {
@@ -165,7 +176,10 @@ fn serve(
     wake.notify_one();
     while let Ok(order) = inbox.recv() {
         let report = match order {
-            Order::Step(token) => Report::Stepped(worker.step(&token)?),
+            Order::Step(token, grafts) => {
+                grafts.into_iter().try_for_each(|graft| worker.graft(graft))?;
+                Report::Stepped(worker.step(&token)?)
+            }
             Order::Rewind(position) => {
                 worker.rewind(position)?;
                 Report::Rewound

@@ -1,6 +1,8 @@
 //! A live session: two runs, at most two engines that make them grow, one comparison.
 //! Screens and headless commands drive it through commands and read snapshots; it knows no screen.
 
+mod breaks;
+mod build;
 mod change;
 pub mod child;
 mod config;
@@ -17,12 +19,14 @@ pub mod records;
 mod replay;
 mod run;
 pub mod scores;
+mod setup;
 mod side;
 pub mod snapshot;
 pub mod source;
 mod stepping;
 mod still;
 mod stop;
+mod tempo;
 mod texts;
 pub mod wanted;
 pub mod which;

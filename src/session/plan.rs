@@ -59,16 +59,46 @@ impl Plan {
         }
     }
 
+    /// Forgets what was generated: somebody else generates from now on.
+    pub fn forget_generated(&mut self) {
+        self.tokens.truncate(self.n_prompt as usize);
+    }
+
     /// The token at `position`: from the first trace that has it, else from the plan.
     pub fn token(&self, position: u32, traces: &[&Store], words: &Words) -> Option<Token> {
-        let mut token = traces.iter().find_map(|t| t.token(position).cloned()).or_else(|| {
+        let token = traces.iter().find_map(|t| t.token(position).cloned()).or_else(|| {
             let id = *self.tokens.get(position as usize)?;
             Some(Token { id, piece: None, from_prompt: position < self.n_prompt, columns: None })
         })?;
-        token.columns = Some(1);
-        token.piece = token.piece.or_else(|| words.piece(token.id));
-        Some(token)
+        Some(alone(token, words))
     }
+
+    /// The token at `position` of a side that continues the prompt by itself; `choice` is what it
+    /// chooses. As far as the traces or the plan go.
+    pub fn own_token(
+        &self,
+        position: u32,
+        traces: &[&Store],
+        words: &Words,
+        choice: impl FnOnce() -> Option<u32>,
+    ) -> Option<Token> {
+        let of_traces = traces.iter().find_map(|t| t.token(position));
+        if position < self.n_prompt || of_traces.is_some_and(|t| t.from_prompt) {
+            return self.token(position, traces, words);
+        }
+        if position >= self.limit && of_traces.is_none() {
+            return None;
+        }
+        let token = Token { id: choice()?, piece: None, from_prompt: false, columns: None };
+        Some(alone(token, words))
+    }
+}
+
+/// As a token that is computed by itself.
+fn alone(mut token: Token, words: &Words) -> Token {
+    token.columns = Some(1);
+    token.piece = token.piece.or_else(|| words.piece(token.id));
+    token
 }
 
 #[cfg(test)]

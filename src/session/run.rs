@@ -1,28 +1,33 @@
 //! The session's thread: reads both runs, drives engines, compares, publishes snapshots.
 
+mod drive;
+mod rerun;
+mod steer;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc, watch};
 
+use self::rerun::CatchUp;
+use super::breaks::Breaks;
+use super::build::Builder;
 use super::diagnosing::{Diagnosing, Subjects};
 use super::plan::{Goal, Plan};
-use super::side::{EngineParts, Side, trace_path};
+use super::setup::Setup;
+use super::side::{Side, trace_path};
+use super::tempo::Tempo;
 use super::words::Words;
 use super::{
-    Command, Config, DiagnosisState, Focus, Link, Records, RunState, SessionError, Snapshot, Source,
-    TokenView, Tokens, Wanted, Which, look,
+    Command, Config, DiagnosisState, Feed, Focus, Link, Records, RunState, SessionError, Snapshot, Source,
+    Stepping, TokenView, Tokens, Wanted, Which, look,
 };
-use crate::compare::Comparison;
-use crate::engine::open::Kind;
-use crate::engine::record::argmax;
-use crate::fault::Injections;
+use crate::compare::{Comparison, Verdict};
 use crate::gguf::Gguf;
-use crate::model::{Checkpoint, arch};
-use crate::trace::{Header, Store, Tensor};
+use crate::model::arch;
+use crate::trace::Header;
 
 /// Text read from one trace before commands are looked at again: about 10 ms of work.
 const BUDGET: u64 = 4 << 20;
@@ -44,7 +49,7 @@ impl Session {
     pub fn start(config: &Config) -> Result<Self, SessionError> {
         let (commands, inbox) = mpsc::channel(64);
         let wake = Arc::new(Notify::new());
-        let state = State::new(config, &wake)?;
+        let mut state = State::new(config, &wake)?;
         let (outbox, snapshots) = watch::channel(Arc::new(state.snapshot(0)));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -88,9 +93,20 @@ struct State {
     wake: Arc<Notify>,
     reference: Side,
     candidate: Side,
+    /// How the candidate was computed at first, and how it is now.
+    start: Setup,
+    setup: Setup,
     words: Words,
     plan: Plan,
     goal: Goal,
+    feed: Feed,
+    breaks: Breaks,
+    tempo: Tempo,
+    stepping: Arc<Stepping>,
+    /// Where engines are to compute anew from, as soon as they are idle.
+    redo: [Option<u32>; 2],
+    /// The candidate is computed anew.
+    catching_up: Option<CatchUp>,
     comparison: Comparison,
     tokens: Arc<Vec<TokenView>>,
     focus: Option<Wanted>,
@@ -99,19 +115,14 @@ struct State {
     diagnosis: DiagnosisState,
     diagnosing: Option<Diagnosing>,
     message: Option<String>,
-    /// Removed when the session ends; declared last so that the sides stop writing before.
-    _folder: TempDir,
+    /// Declared last, so that the sides stop writing before its folder goes.
+    builder: Builder,
 }
 
 impl State {
     fn new(config: &Config, wake: &Arc<Notify>) -> Result<Self, SessionError> {
         let gguf = Arc::new(Gguf::open(&config.model)?);
         let words = Words::new(&gguf);
-        let folder = tempfile::Builder::new()
-            .prefix("paritty-")
-            .tempdir()
-            .map_err(SessionError::system("cannot make a temporary folder for traces"))?;
-
         let has_trace_tokens = trace_path(&config.reference).or(trace_path(&config.candidate)).is_some()
             || [&config.reference, &config.candidate].contains(&&Source::LlamaCpp);
         let prompt = match &config.tokens {
@@ -134,28 +145,6 @@ impl State {
             )));
         }
 
-        let side = |name: &'static str, source: &Source, is_candidate: bool| {
-            let engine = |kind| {
-                let mut graph = graph.clone();
-                let faults = if is_candidate { config.faults.clone() } else { Injections::default() };
-                faults.apply(&mut graph)?;
-                let parts = EngineParts { gguf: &gguf, graph, faults };
-                Side::engine(name, kind, parts, config, folder.path(), wake)
-            };
-            match source {
-                Source::Cpu => engine(Kind::Cpu),
-                Source::Oracle => engine(Kind::Oracle),
-                Source::Cuda(device) => engine(Kind::Cuda(*device)),
-                Source::Program(command) => {
-                    Side::program(name, command, config, context, folder.path(), wake)
-                }
-                Source::LlamaCpp => Side::llama_cpp(name, config, folder.path(), wake),
-                Source::Trace(path) if is_candidate => {
-                    Side::trace(path, &Config { replay: None, ..config.clone() }, folder.path(), wake)
-                }
-                Source::Trace(path) => Side::trace(path, config, folder.path(), wake),
-            }
-        };
         if let Some(fault) = config.faults.of_tokens() {
             return Err(SessionError::Usage(format!(
                 "fault `{fault}` changes the prompt, which both sides share: record a run with `paritty trace \
@@ -169,12 +158,16 @@ impl State {
                 "--fault needs an engine of ours as candidate: cpu, cuda or oracle".into(),
             ));
         }
+        let setup = Setup::new(config);
+        let mut builder = Builder::new(Arc::clone(&gguf), graph, config, context, wake)?;
         let name = gguf.opt_str("general.name").ok().flatten().map(str::to_owned);
         let stem = config.model.file_stem().map(|s| s.to_string_lossy().into_owned());
         let mut state = Self {
             model: crate::text::safe_short(&stem.or(name).unwrap_or_default(), 60),
-            reference: side("reference", &config.reference, false)?,
-            candidate: side("candidate", &config.candidate, true)?,
+            reference: builder.reference()?,
+            candidate: builder.candidate(&setup)?,
+            start: setup.clone(),
+            setup,
             gguf: Arc::clone(&gguf),
             context,
             wake: Arc::clone(wake),
@@ -189,7 +182,13 @@ impl State {
             diagnosis: DiagnosisState::NotAsked,
             diagnosing: None,
             message: None,
-            _folder: folder,
+            breaks: Breaks::default(),
+            tempo: Tempo::default(),
+            feed: Feed::default(),
+            stepping: Arc::default(),
+            redo: [None; 2],
+            catching_up: None,
+            builder,
         };
         // Traces that are none, unreadable folders and the like end the program here and not on the screen.
         let mut changed = BTreeSet::new();
@@ -226,6 +225,9 @@ impl State {
                 match polled {
                     Ok(mut news) => {
                         if news.restarted {
+                            if side.engine_ref().is_none() {
+                                self.breaks.back(0, &Verdict::Pending);
+                            }
                             self.comparison = Comparison::new();
                             self.focused = None;
                             self.tokens = Arc::default();
@@ -245,6 +247,7 @@ impl State {
             }
             self.compare(&changed);
             dirty |= self.poll_diagnosis();
+            dirty |= self.look_for_stops();
             let driven = self.drive();
             dirty |= driven;
             let done = !matches!(self.run_state(), RunState::Running);
@@ -264,6 +267,7 @@ impl State {
                 inbox.try_recv().ok().map(Some)
             } else {
                 let sleep = self.reference.patience().min(self.candidate.patience());
+                let sleep = self.tempo.wait(Instant::now()).map_or(sleep, |wait| sleep.min(wait));
                 tokio::select! {
                     biased;
                     command = inbox.recv() => Some(command),
@@ -312,25 +316,12 @@ impl State {
         !Arc::ptr_eq(&before, &self.comparison.verdict())
     }
 
-    #[allow(clippy::needless_pass_by_value, reason = "commands are taken in")]
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Step => {
-                let next = self.engines().map(super::driver::Driver::ordered).min();
-                match next {
-                    Some(next) => self.goal = Goal::Positions(next + 1),
-                    None => self.message = Some("both sides are traces: there is no engine to step".into()),
-                }
-            }
-            Command::Run => self.goal = Goal::Unlimited,
-            Command::Pause => {
-                self.goal =
-                    Goal::Positions(self.engines().map(super::driver::Driver::ordered).max().unwrap_or(0));
-            }
-            Command::Back => {
-                let newest = self.engines().map(super::driver::Driver::ordered).max().unwrap_or(0);
-                self.goal = Goal::Positions(newest.saturating_sub(1));
-            }
+            Command::Step => self.step(),
+            Command::Run => self.run_on(None),
+            Command::Pause => self.pause(),
+            Command::Back => self.back(),
             Command::Restart => {
                 let restarted = [&mut self.reference, &mut self.candidate].map(Side::restart);
                 self.message = match restarted {
@@ -351,11 +342,11 @@ impl State {
                     self.diagnosis = DiagnosisState::Cancelled;
                 }
             }
-            Command::RunUntil(_)
-            | Command::Breakpoints(_)
-            | Command::Speed(_)
-            | Command::Feed(_)
-            | Command::Rerun(_) => self.message = Some("not there yet".into()),
+            Command::RunUntil(stop) => self.run_on(Some(stop)),
+            Command::Breakpoints(points) => self.breaks.points = points,
+            Command::Speed(speed) => self.limit_speed(speed),
+            Command::Feed(feed) => self.feed_by(feed),
+            Command::Rerun(change) => self.rerun(&change),
             Command::Quit => {}
         }
     }
@@ -378,6 +369,12 @@ impl State {
         }
     }
 
+    /// The candidate is another one: what was found out about the one before is void.
+    fn forget_diagnosis(&mut self) {
+        let running = self.diagnosing.take().is_some();
+        self.diagnosis = if running { DiagnosisState::Cancelled } else { DiagnosisState::NotAsked };
+    }
+
     /// Takes in how far the diagnosis is. Says whether that changed.
     fn poll_diagnosis(&mut self) -> bool {
         let Some(state) = self.diagnosing.as_ref().and_then(Diagnosing::poll) else { return false };
@@ -386,75 +383,6 @@ impl State {
         }
         self.diagnosis = state;
         true
-    }
-
-    fn engines(&self) -> impl Iterator<Item = &super::driver::Driver> {
-        [&self.reference, &self.candidate].into_iter().filter_map(Side::engine_ref)
-    }
-
-    /// Gives idle engines their next order. Says whether anything changed.
-    fn drive(&mut self) -> bool {
-        if let Some((position, token)) = self.generated() {
-            self.plan.extend(position, token);
-        }
-        let mut ordered = false;
-        for is_reference in [true, false] {
-            let side = if is_reference { &self.reference } else { &self.candidate };
-            let Some(engine) = side.engine_ref().filter(|e| e.is_idle()) else { continue };
-            let position = engine.ordered();
-            let token = if self.goal.includes(position) { self.token_at(position) } else { None };
-            let side = if is_reference { &mut self.reference } else { &mut self.candidate };
-            let Some(engine) = side.driver() else { continue };
-            match (self.goal, token) {
-                (Goal::Positions(goal), _) if position > goal => engine.rewind(goal),
-                (_, Some(token)) => engine.step(token),
-                _ => continue,
-            }
-            ordered = true;
-        }
-        ordered
-    }
-
-    /// The token that the first driven engine would choose next, and its position.
-    fn generated(&self) -> Option<(u32, u32)> {
-        let side = [&self.reference, &self.candidate].into_iter().find(|s| s.engine_ref().is_some())?;
-        let engine = side.engine_ref()?;
-        let position = engine.ordered();
-        if !engine.is_idle() || !self.plan.wants(position) {
-            return None;
-        }
-        // A program need not say what it would choose; its logits do.
-        let from_logits = || {
-            let mut logits = Tensor::default();
-            side.store().read(position.checked_sub(1)?, Checkpoint::LOGITS, &mut logits).ok()?;
-            (!logits.values.is_empty()).then(|| argmax(&logits.values))
-        };
-        engine.next_token().or_else(from_logits).map(|token| (position, token))
-    }
-
-    fn token_at(&self, position: u32) -> Option<crate::trace::Token> {
-        let traces: Vec<&Store> = [&self.reference, &self.candidate]
-            .into_iter()
-            .filter(|side| side.engine_ref().is_none())
-            .map(Side::store)
-            .collect();
-        self.plan.token(position, &traces, &self.words)
-    }
-
-    fn run_state(&self) -> RunState {
-        if self.engines().next().is_none() {
-            return RunState::Static;
-        }
-        let traces_over =
-            [&self.reference, &self.candidate].into_iter().all(|s| s.engine_ref().is_some() || s.is_over());
-        let finished = self
-            .engines()
-            .all(|e| e.failure().is_some() || (e.is_idle() && self.token_at(e.ordered()).is_none()));
-        match self.goal {
-            _ if finished && traces_over => RunState::Finished,
-            Goal::Unlimited => RunState::Running,
-            Goal::Positions(_) => RunState::Paused,
-        }
     }
 
     /// Reads the cell under the cursor again: if it is among those that changed, or at any rate.
@@ -469,7 +397,8 @@ impl State {
         self.focused = Some(Arc::new(look::focus(stores, &self.comparison, wanted, before, piece)));
     }
 
-    fn snapshot(&self, revision: u64) -> Snapshot {
+    fn snapshot(&mut self, revision: u64) -> Snapshot {
+        self.refresh_stepping();
         let run = self.run_state();
         let (finished, running) = (run == RunState::Finished, run == RunState::Running);
         let limit = (!self.plan.is_empty()).then(|| self.plan.limit());
@@ -487,7 +416,7 @@ impl State {
                 || self.candidate.store().positions().count() as u32,
                 super::driver::Driver::ordered,
             ),
-            stepping: Arc::default(),
+            stepping: Arc::clone(&self.stepping),
             focus: self.focused.clone(),
             records: Arc::clone(&self.records),
             diagnosis: self.diagnosis.clone(),

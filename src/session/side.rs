@@ -47,6 +47,8 @@ pub struct Side {
     backend: String,
     remark: Option<String>,
     failure: Option<String>,
+    /// Whether the last poll left something unread.
+    behind: bool,
 }
 
 /// What an engine of ours needs to start.
@@ -211,7 +213,7 @@ impl Side {
         let wake = Arc::clone(wake);
         let mut follow = Follow::open(path, move || wake.notify_one())?;
         follow.keep_arrivals(KEPT);
-        Ok(Self { follow, maker, team, backend, remark, failure: None })
+        Ok(Self { follow, maker, team, backend, remark, failure: None, behind: true })
     }
 
     /// The run.
@@ -253,13 +255,7 @@ impl Side {
 
     /// Reads on and notices failures.
     pub fn poll(&mut self, budget: u64) -> Result<News, SessionError> {
-        let progress = self.follow.poll(budget)?;
-        let mut news = News {
-            touched: progress.bytes > 0,
-            changed: progress.changed.into_iter().collect(),
-            restarted: progress.restarted,
-            more: !progress.at_end,
-        };
+        // First what the engine says, then its trace: what it reports was written before.
         let failure = match &mut self.maker {
             Maker::Engine(driver, _) => {
                 driver.poll();
@@ -268,6 +264,14 @@ impl Side {
             Maker::Child(child) => child.failure(),
             Maker::Nobody | Maker::Replay { .. } => None,
         };
+        let progress = self.follow.poll(budget)?;
+        let mut news = News {
+            touched: progress.bytes > 0,
+            changed: progress.changed.into_iter().collect(),
+            restarted: progress.restarted,
+            more: !progress.at_end,
+        };
+        self.behind = news.more;
         if failure.is_some() && failure != self.failure {
             self.failure = failure;
             news.touched = true;
@@ -283,6 +287,11 @@ impl Side {
     /// Remembers that reading failed.
     pub fn fail(&mut self, error: &SessionError) {
         self.failure = Some(crate::text::safe(&error.to_string()).into_owned());
+    }
+
+    /// Whether the last poll left something unread.
+    pub fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// Whether nothing will come any more.

@@ -5,8 +5,11 @@ use std::str::FromStr;
 
 use regex::Regex;
 
-use crate::garbage::{self, CLASSES};
+use crate::compare::{CellMetrics, CellState, Column, Severity, Verdict};
+use crate::garbage::{self, Blame, CLASSES, Finding};
+use crate::model::Checkpoint;
 use crate::text::safe_short;
+use crate::wording;
 
 /// A condition on one position that both sides have computed. A run pauses at the first position,
 /// in order, where it holds.
@@ -183,6 +186,103 @@ impl fmt::Display for Stop {
             Self::Token(pattern) => write!(f, "token {}", safe_short(pattern.source(), 200)),
         }
     }
+}
+
+/// A position that both sides are done with, as conditions see it.
+pub(super) struct Seen<'a> {
+    /// What was compared.
+    pub column: &'a Column,
+    /// The verdict so far.
+    pub verdict: &'a Verdict,
+    /// Whether the verdict was before this position that the runs part.
+    pub parted: bool,
+    /// Texts of the token, on either side.
+    pub texts: [Option<String>; 2],
+}
+
+impl Seen<'_> {
+    fn compared(&self) -> impl Iterator<Item = (Checkpoint, CellMetrics, Severity)> + '_ {
+        self.column.cells.iter().filter_map(|cell| match cell.state {
+            CellState::Compared { metrics, severity, .. } => Some((cell.checkpoint, metrics, severity)),
+            _ => None,
+        })
+    }
+
+    /// The first finding that is wanted, and whose it is.
+    fn finding(&self, wanted: impl Fn(&Finding) -> bool) -> Option<(&'static str, &Finding)> {
+        let first = |side, findings: &'_ [Finding]| findings.iter().position(&wanted).map(|at| (side, at));
+        let Column { garbage_reference: a, garbage_candidate: b, .. } = self.column;
+        first("reference", a)
+            .map(|(side, at)| (side, &a[at]))
+            .or_else(|| first("candidate", b).map(|(side, at)| (side, &b[at])))
+    }
+}
+
+impl Stop {
+    /// In words, if it holds at this position.
+    pub(super) fn holds(&self, seen: &Seen<'_>) -> Option<String> {
+        match self {
+            Self::Position(wanted) => {
+                (seen.column.position == *wanted).then(|| format!("position {wanted} is computed"))
+            }
+            Self::Divergence => divergence(seen),
+            Self::Severity(limit) => severity(seen, *limit),
+            Self::NonFinite => nonfinite(seen),
+            Self::Garbage(class) => garbage(seen, class.as_deref()),
+            Self::ArgmaxDiffers => seen
+                .column
+                .logits
+                .is_some_and(|logits| !logits.top1_agrees)
+                .then(|| "the most likely tokens differ".to_owned()),
+            Self::Token(pattern) => token(seen, pattern),
+        }
+    }
+}
+
+fn divergence(seen: &Seen<'_>) -> Option<String> {
+    match seen.verdict {
+        Verdict::Diverged { first, .. } if !seen.parted && first.position <= seen.column.position => {
+            let place = wording::place(first.position, first.checkpoint);
+            Some(format!("the runs part: {place}, {} the noise", wording::times(first.severity)))
+        }
+        _ => None,
+    }
+}
+
+fn severity(seen: &Seen<'_>, limit: f32) -> Option<String> {
+    // NaN is beyond every limit, and the worst there is.
+    let rank = |s: Severity| if s.0.is_nan() { f32::INFINITY } else { s.0 };
+    let beyond = seen.compared().filter(|&(_, _, severity)| rank(severity) >= limit);
+    let (checkpoint, _, severity) = beyond.max_by(|a, b| rank(a.2).total_cmp(&rank(b.2)))?;
+    Some(format!("{checkpoint} differs by {} the noise", wording::times(severity)))
+}
+
+fn nonfinite(seen: &Seen<'_>) -> Option<String> {
+    let compared = seen.compared().find_map(|(checkpoint, metrics, _)| {
+        let (a, b) = (metrics.nonfinite_reference, metrics.nonfinite_candidate);
+        let (side, count) = if a > 0 { ("reference", a) } else { ("candidate", b) };
+        (count > 0).then_some((checkpoint, side, count))
+    });
+    // What one side alone has is not compared, but looked at.
+    let alone = || {
+        let (side, finding) = seen.finding(|f| matches!(f.class, "nan" | "inf"))?;
+        Some((finding.checkpoint, side, finding.count))
+    };
+    let (checkpoint, side, count) = compared.or_else(alone)?;
+    let values = wording::count(count as usize, "value");
+    Some(format!("{values} of the {side}'s {checkpoint} NaN or infinite"))
+}
+
+fn garbage(seen: &Seen<'_>, class: Option<&str>) -> Option<String> {
+    let wanted = |f: &Finding| class.map_or(f.blame != Blame::Nobody, |class| f.class == class);
+    let (side, finding) = seen.finding(wanted)?;
+    Some(format!("garbage ({}) in the {side}'s {}", finding.class, finding.checkpoint))
+}
+
+fn token(seen: &Seen<'_>, pattern: &TokenPattern) -> Option<String> {
+    let text = seen.texts.iter().flatten().find(|text| pattern.matches(text))?;
+    let source = safe_short(pattern.source(), 60);
+    Some(format!("the token ‘{}’ matches `{source}`", safe_short(text, 40)))
 }
 
 #[cfg(test)]

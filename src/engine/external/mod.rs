@@ -30,7 +30,7 @@ pub use protocol::{Load, Request};
 
 use self::process::Process;
 use self::protocol::Answer;
-use super::worker::Worker;
+use super::worker::{Graft, Worker};
 use crate::text::safe_short;
 use crate::trace::Token;
 
@@ -155,6 +155,10 @@ impl Worker for Program {
         let next = self.ask(&Request::Step { position, token: token.id }, Until::Complete(position))?;
         self.position += 1;
         Ok(next)
+    }
+
+    fn graft(&mut self, _: Graft) -> Result<(), String> {
+        Err(self.process.said("cannot be given values: the protocol has no grafts"))
     }
 
     fn rewind(&mut self, position: u32) -> Result<(), String> {
