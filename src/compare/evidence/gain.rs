@@ -14,12 +14,15 @@ const LEAST: f64 = 0.6;
 /// ln of how much more than inputs and rounding explain it must be: behind a mistake, errors that are
 /// merely passed on lower what is usual.
 const EXPLAINED: f64 = 0.22;
+/// Positions that it takes: the excess at one alone scatters, and ln 0.62 more than usual was seen in a
+/// correct pair.
+const POSITIONS: u32 = 4;
 /// Deviations from the median, in units of the spread between the other layers.
 const SPREADS: f64 = 8.0;
 
 impl Test for Gain {
     fn check(&self, checkpoint: Checkpoint, stats: &NodeStats, context: &Context<'_>) -> Option<Entry> {
-        let own = stats.log_excess?;
+        let own = stats.log_excess.filter(|_| stats.excess_n >= POSITIONS)?;
         let others: Vec<f64> = context
             .nodes
             .iter()
