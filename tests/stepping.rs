@@ -524,6 +524,71 @@ fn a_replayed_reference_is_stepped_alike() {
     driven.wait("the end", |s| s.run == RunState::Finished && complete(s) == 16);
 }
 
+/// Whoever steps by hand sees a verdict at every position; in a right engine none is an alarm.
+#[test]
+fn right_engines_raise_no_alarm_at_any_position() {
+    let mut demos = 0;
+    for entry in std::fs::read_dir(asset("models")).unwrap() {
+        let model = entry.unwrap().path();
+        let trace = asset("traces").join(model.with_extension("jsonl").file_name().unwrap());
+        if !trace.exists() {
+            continue;
+        }
+        demos += 1;
+        let mut driven =
+            Driven::start(&Config { model, reference: Source::Trace(trace.clone()), ..recorded() });
+        for n in 1..=12 {
+            driven.send(Command::Step);
+            let last = driven
+                .wait("a step", |s| s.step == n && complete(s) == n as usize && s.run == RunState::Paused);
+            assert!(is_within_noise(&last), "{} at {n}: {:?}", trace.display(), last.verdict);
+        }
+        let last = driven.until("divergence");
+        assert!(stopped(&last).1.contains("was not met"), "{}: {:?}", trace.display(), last.stepping);
+    }
+    assert!(demos >= 7, "{demos}");
+}
+
+mod commands {
+    fn demo(args: &[&str]) -> (i32, String, String) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paritty"));
+        let output =
+            command.args(["demo", "--model", "shakespeare-f16", "--headless"]).args(args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
+    #[test]
+    fn a_headless_run_ends_where_its_condition_is_met() {
+        let (code, out, _) = demo(&["--fault", "rope-pairing", "--until", "divergence"]);
+        assert_eq!(code, 1);
+        assert!(out.contains("stopped at position 1: the runs part"), "{out}");
+        assert!(!out.contains("position 2"), "{out}");
+        let (code, out, _) = demo(&["--break", "position 9", "--break", "token \\S{3}", "--json"]);
+        assert_eq!(code, 0);
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let position = json["stepping"]["stopped"]["position"].as_u64().unwrap();
+        assert!(position < 9 && json["candidate"]["positions"] == position + 1, "{}", json["stepping"]);
+        let (_, out, _) = demo(&["--fault", "attention-scale", "--free", "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let fork = json["stepping"]["fork"].as_u64().expect("a fork") as usize;
+        assert!(json["positions"][fork]["candidate_token"].is_u64(), "{}", json["positions"][fork]);
+    }
+
+    #[test]
+    fn what_is_no_condition_or_speed_is_refused() {
+        for (args, said) in [
+            (["--until", "diverge"], "there are: position N, divergence"),
+            (["--break", "garbage soup"], "heap-pointer"),
+            (["--speed", "0"], "positions a second"),
+            (["--speed", "NaN"], "positions a second"),
+        ] {
+            let (code, _, error) = demo(&args);
+            assert!(code == 2 && error.contains(said), "{args:?}: {error}");
+        }
+    }
+}
+
 #[cfg(unix)]
 mod programs {
     use super::*;

@@ -16,6 +16,7 @@ mod quantize;
 mod score;
 mod screen;
 mod serve;
+mod stepping;
 mod stop;
 mod survey;
 mod synth;

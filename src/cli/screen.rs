@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::Outcome;
+use super::stepping::SteppingArgs;
 use crate::session::headless::{self, Limits};
 use crate::session::{Config, Session, Snapshot, SourceState, facts};
 use crate::tui::settings::Settings;
@@ -33,6 +34,8 @@ pub struct ScreenArgs {
     /// Give up when nothing has changed for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "headless")]
     timeout: u64,
+    #[command(flatten)]
+    stepping: SteppingArgs,
 }
 
 impl ScreenArgs {
@@ -43,8 +46,11 @@ impl ScreenArgs {
 
     /// Starts the session and shows it.
     pub fn show(&self, config: &Config) -> anyhow::Result<Outcome> {
+        if self.stepping.has_until() && !config.running {
+            bail!("--paused waits for a key, --until does not: give one of them");
+        }
         if !self.headless {
-            return on_screen(config);
+            return self.on_screen(config);
         }
         for source in [&config.reference, &config.candidate] {
             if let crate::session::Source::Trace(path) = source
@@ -53,9 +59,9 @@ impl ScreenArgs {
                 bail!("{}: no such file", path.display());
             }
         }
-        let session = Session::start(config)?;
+        let session = self.start(config)?;
         let limits = Limits { steps: self.steps, patience: Duration::from_secs(self.timeout) };
-        let last = headless::run(&session, limits, |_| {})?;
+        let last = headless::run_by(&session, self.stepping.run(), limits, |_| {})?;
         if let Some(path) = &self.screenshot {
             let focused = match headless::point_of_interest(&last) {
                 Some((position, checkpoint)) => headless::focus(&session, position, checkpoint)?,
@@ -66,28 +72,45 @@ impl ScreenArgs {
         print(&last, self.json)?;
         outcome(&last)
     }
-}
 
-fn on_screen(config: &Config) -> anyhow::Result<Outcome> {
-    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        bail!("this command needs a terminal; use --headless in scripts and pipes");
+    /// Starts a session that was told how to step before it computes anything.
+    fn start(&self, config: &Config) -> anyhow::Result<Session> {
+        let session = Session::start(&Config { running: false, ..config.clone() })?;
+        let commands = session.link().commands;
+        for command in self.stepping.before() {
+            commands.blocking_send(command).context("the session ended at once")?;
+        }
+        Ok(session)
     }
-    let settings = Settings::load()?;
-    let session = Session::start(config)?;
-    let options = TuiOptions {
-        exporter: Some(Arc::new(|request| super::picture::export(&request))),
-        theme: settings.theme,
-        keymap: settings.keymap,
-    };
-    let ended = tui::run(session.link(), options)?;
-    let last = session.link().snapshots.borrow().clone();
-    drop(session);
-    if let Ended::Signal(signal) = ended {
-        // The terminal is restored; whoever sent the signal sees that it was heeded.
-        signal_hook::low_level::emulate_default_handler(signal)
-            .with_context(|| format!("signal {signal}"))?;
+
+    fn on_screen(&self, config: &Config) -> anyhow::Result<Outcome> {
+        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+            bail!("this command needs a terminal; use --headless in scripts and pipes");
+        }
+        let settings = Settings::load()?;
+        let session = self.start(config)?;
+        if config.running {
+            session
+                .link()
+                .commands
+                .blocking_send(self.stepping.run())
+                .context("the session ended at once")?;
+        }
+        let options = TuiOptions {
+            exporter: Some(Arc::new(|request| super::picture::export(&request))),
+            theme: settings.theme,
+            keymap: settings.keymap,
+        };
+        let ended = tui::run(session.link(), options)?;
+        let last = session.link().snapshots.borrow().clone();
+        drop(session);
+        if let Ended::Signal(signal) = ended {
+            // The terminal is restored; whoever sent the signal sees that it was heeded.
+            signal_hook::low_level::emulate_default_handler(signal)
+                .with_context(|| format!("signal {signal}"))?;
+        }
+        outcome(&last)
     }
-    outcome(&last)
 }
 
 fn print(snapshot: &Snapshot, json: bool) -> anyhow::Result<()> {

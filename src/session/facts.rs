@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{SideStatus, Snapshot, SourceState};
+use super::{SideStatus, Snapshot, SourceState, Stepping, Stop};
 use crate::compare::{CellMetrics, CellState, Column, Severity, Verdict};
 use crate::model::Checkpoint;
 use crate::wording;
@@ -15,7 +15,19 @@ pub fn json(snapshot: &Snapshot) -> Value {
         "reference": side(&snapshot.reference),
         "candidate": side(&snapshot.candidate),
         "verdict": verdict(&snapshot.verdict),
+        "stepping": stepping(&snapshot.stepping),
         "positions": snapshot.columns.iter().map(|c| column(c, snapshot)).collect::<Vec<_>>(),
+    })
+}
+
+fn stepping(stepping: &Stepping) -> Value {
+    let texts = |stops: &[Stop]| stops.iter().map(Stop::to_string).collect::<Vec<_>>();
+    json!({
+        "breakpoints": texts(&stepping.breakpoints),
+        "feed": stepping.feed.to_string(),
+        "stopped": stepping.stopped.as_ref().map(|(position, why)| json!({ "position": position, "why": why })),
+        "fork": stepping.fork,
+        "changes": stepping.changes,
     })
 }
 
@@ -113,6 +125,8 @@ fn column(column: &Column, snapshot: &Snapshot) -> Value {
         "position": column.position,
         "token": token.and_then(|t| t.id),
         "text": token.map(|t| &t.text),
+        "candidate_token": token.and_then(|t| t.candidate.as_ref()).map(|(id, _)| id),
+        "candidate_text": token.and_then(|t| t.candidate.as_ref()).map(|(_, text)| text),
         "complete": column.complete,
         "worst": worst.map(|(c, s)| json!({ "checkpoint": c.to_string(), "severity": number(s.0 as f64) })),
         "kl": column.logits.map(|l| number(l.kl)),

@@ -22,11 +22,21 @@ pub struct Limits {
 pub fn run(
     session: &Session,
     limits: Limits,
+    progress: impl FnMut(&Snapshot),
+) -> Result<Arc<Snapshot>, SessionError> {
+    run_by(session, Command::Run, limits, progress)
+}
+
+/// As [`run`], by a command of another kind; ends also where a condition stops the session.
+pub fn run_by(
+    session: &Session,
+    command: Command,
+    limits: Limits,
     mut progress: impl FnMut(&Snapshot),
 ) -> Result<Arc<Snapshot>, SessionError> {
     let mut link = session.link();
-    let send = |command| link.commands.blocking_send(command).map_err(|_| gone());
-    send(Command::Run)?;
+    let before = Arc::clone(&link.snapshots.borrow().stepping);
+    link.commands.blocking_send(command).map_err(|_| gone())?;
     let mut last_change = Instant::now();
     let mut seen = (0, 0);
     loop {
@@ -34,7 +44,8 @@ pub fn run(
         progress(&snapshot);
         let compared = snapshot.columns.iter().filter(|c| c.complete).count() as u32;
         let reached = limits.steps.is_some_and(|steps| compared >= steps);
-        if reached || is_done(&snapshot) {
+        let stopped = snapshot.stepping.stopped.is_some() && snapshot.stepping != before;
+        if reached || stopped || is_done(&snapshot) {
             return Ok(snapshot);
         }
         let now = (snapshot.reference.positions, snapshot.candidate.positions);
