@@ -563,7 +563,7 @@ mod commands {
         let (code, out, _) = demo(&["--fault", "rope-pairing", "--until", "divergence"]);
         assert_eq!(code, 1);
         assert!(out.contains("stopped at position 1: the runs part"), "{out}");
-        assert!(!out.contains("position 2"), "{out}");
+        assert!(out.contains("ready 2") && out.contains("compared at 2 positions"), "{out}");
         let (code, out, _) = demo(&["--break", "position 9", "--break", "token \\S{3}", "--json"]);
         assert_eq!(code, 0);
         let json: serde_json::Value = serde_json::from_str(&out).unwrap();
