@@ -1,7 +1,5 @@
 //! What is known about one position.
 
-use std::collections::BTreeMap;
-
 use super::cell::{CellResult, CellState, Severity};
 use super::expect::Measured;
 use super::logits::LogitMetrics;
@@ -42,9 +40,28 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// Keeps the figures of one cell.
+    pub(super) fn insert(&mut self, checkpoint: Checkpoint, measured: Measured) {
+        match self.at(checkpoint) {
+            Ok(at) => self.measured[at].1 = measured,
+            Err(at) => self.measured.insert(at, (checkpoint, measured)),
+        }
+    }
+
+    /// Lets go of the figures of one cell.
+    pub(super) fn remove(&mut self, checkpoint: Checkpoint) {
+        if let Ok(at) = self.at(checkpoint) {
+            self.measured.remove(at);
+        }
+    }
+
+    fn at(&self, checkpoint: Checkpoint) -> Result<usize, usize> {
+        self.measured.binary_search_by_key(&checkpoint, |m| m.0)
+    }
+
     /// The figures of one cell.
     pub fn get(&self, checkpoint: Checkpoint) -> Option<Measured> {
-        self.measured.binary_search_by_key(&checkpoint, |m| m.0).ok().map(|i| self.measured[i].1)
+        self.at(checkpoint).ok().map(|i| self.measured[i].1)
     }
 }
 
@@ -72,10 +89,86 @@ pub(super) struct Detail {
     pub figures: Figures,
     /// What the column says under the current rules.
     pub summary: Summary,
-    /// Lines of the records behind each cell: reference, candidate.
-    pub lines: BTreeMap<Checkpoint, [u64; 2]>,
+    /// Lines of the records behind each cell.
+    pub lines: Lines,
+    /// Of the column's cells, how many could be compared and how many not.
+    pub counts: Counts,
     /// Whether each side has the position and is done with it.
     pub sides: [Presence; 2],
+}
+
+/// Lines of the records behind each cell of a column, reference and candidate, to tell which were
+/// recorded again. Kept modulo 2³²−1: a record comes back at the next line, not four billion lines on.
+#[derive(Debug, Default)]
+pub(super) struct Lines(Vec<(Checkpoint, [u32; 2])>);
+
+impl Lines {
+    /// Those of one cell; the default if none are known.
+    pub fn get(&self, checkpoint: Checkpoint) -> [u32; 2] {
+        self.at(checkpoint).map_or([0; 2], |at| self.0[at].1)
+    }
+
+    /// What is kept of the lines of a cell's records.
+    pub fn of(lines: [Option<u64>; 2]) -> [u32; 2] {
+        lines.map(|line| line.map_or(0, |line| (line % u64::from(u32::MAX)) as u32 + 1))
+    }
+
+    pub fn insert(&mut self, checkpoint: Checkpoint, lines: [u32; 2]) {
+        match self.at(checkpoint) {
+            Ok(at) => self.0[at].1 = lines,
+            Err(at) => self.0.insert(at, (checkpoint, lines)),
+        }
+    }
+
+    pub fn remove(&mut self, checkpoint: Checkpoint) {
+        if let Ok(at) = self.at(checkpoint) {
+            self.0.remove(at);
+        }
+    }
+
+    pub fn checkpoints(&self) -> impl Iterator<Item = Checkpoint> + '_ {
+        self.0.iter().map(|(checkpoint, _)| *checkpoint)
+    }
+
+    pub fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
+    fn at(&self, checkpoint: Checkpoint) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&checkpoint, |(c, _)| *c)
+    }
+}
+
+/// How many cells of a column could be compared and how many not, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub compared: u32,
+    pub partial: u32,
+    pub reference_only: u32,
+    pub candidate_only: u32,
+    pub unreadable: u32,
+    /// Values compared, and values that the shapes promise.
+    pub values: [u64; 2],
+}
+
+impl Counts {
+    pub fn of(cells: &[CellResult]) -> Self {
+        let mut counts = Self::default();
+        for cell in cells {
+            match cell.state {
+                CellState::Compared { metrics, .. } => {
+                    counts.compared += 1;
+                    counts.partial += u32::from(metrics.compared < metrics.of);
+                    counts.values[0] += u64::from(metrics.compared);
+                    counts.values[1] += u64::from(metrics.of);
+                }
+                CellState::ReferenceOnly => counts.reference_only += 1,
+                CellState::CandidateOnly => counts.candidate_only += 1,
+                CellState::ShapeMismatch | CellState::Unreadable => counts.unreadable += 1,
+            }
+        }
+        counts
+    }
 }
 
 /// What a side has of a position.

@@ -126,11 +126,16 @@ impl Rules {
     /// Sets severities and origins of a column.
     pub fn apply(&self, column: &mut Column, figures: &Figures) -> Summary {
         let mut summary = Summary::default();
+        // Both are in order of execution.
+        let mut known = figures.measured.iter().peekable();
         for cell in &mut column.cells {
             let CellState::Compared { severity, origin, .. } = &mut cell.state else { continue };
-            let Some(measured) = figures.get(cell.checkpoint) else { continue };
-            let unscaled = self.unscaled(figures, cell.checkpoint, &measured);
-            let excess = self.excess(figures, cell.checkpoint, &measured);
+            while known.next_if(|(checkpoint, _)| *checkpoint < cell.checkpoint).is_some() {}
+            let Some((_, measured)) = known.next_if(|(checkpoint, _)| *checkpoint == cell.checkpoint) else {
+                continue;
+            };
+            let unscaled = self.unscaled(figures, cell.checkpoint, measured);
+            let excess = self.excess(figures, cell.checkpoint, measured);
             let mut value = if unscaled.is_nan() { f32::INFINITY } else { unscaled / self.scale };
             *origin = excess.is_entry();
             if *origin {
@@ -239,19 +244,27 @@ pub fn evaluate<'a>(
     for stat in stats.values_mut() {
         (stat.log_excess, stat.excess_n, stat.expected) = (None, 0, 0.0);
     }
-    let mut unscaled: BTreeMap<Checkpoint, f32> = BTreeMap::new();
+    let mut unscaled: Vec<(Checkpoint, f32)> = Vec::new();
     let mut cell_entry: Option<Checkpoint> = None;
     for figures in columns.clone() {
         rules.remember(figures);
+        // Everything is in order of execution: nothing has to be searched for.
+        let mut stats = stats.iter_mut().peekable();
+        let mut at = 0;
         for (checkpoint, measured) in &figures.measured {
             let excess = rules.excess(figures, *checkpoint, measured);
             if excess.is_entry() {
                 cell_entry = Some(cell_entry.map_or(*checkpoint, |c| c.min(*checkpoint)));
             }
             let own = rules.unscaled(figures, *checkpoint, measured);
-            let worst = unscaled.entry(*checkpoint).or_insert(0.0);
+            at += unscaled[at..].iter().take_while(|(c, _)| c < checkpoint).count();
+            if unscaled.get(at).is_none_or(|(c, _)| c != checkpoint) {
+                unscaled.insert(at, (*checkpoint, 0.0));
+            }
+            let worst = &mut unscaled[at].1;
             *worst = worse((*worst).into(), own.into()) as f32;
-            let Some(stat) = stats.get_mut(checkpoint) else { continue };
+            while stats.next_if(|(c, _)| *c < checkpoint).is_some() {}
+            let Some((_, stat)) = stats.next_if(|(c, _)| *c == checkpoint) else { continue };
             if excess.ratio.is_finite() {
                 // Equal bits are not infinitely better than expected.
                 let log = excess.ratio.max(1e-3).ln();
@@ -282,7 +295,7 @@ pub fn evaluate<'a>(
     // What lies before the origin shows how noisy the pair is; without one, everything does, unless
     // the error is larger than noise can be.
     let largest = stats.values().map(NodeStats::error).fold(0.0, f64::max);
-    let before = unscaled.iter().filter(|(c, _)| origin.is_none_or(|o| **c < o)).map(|(_, &x)| x);
+    let before = unscaled.iter().filter(|(c, _)| origin.is_none_or(|o| *c < o)).map(|(_, x)| *x);
     let noisiest = before.fold(1.0, |a, b| worse(a, b.into())) as f32;
     let smooth = origin.is_some() || largest <= f64::from(ceiling(rules.noise.class()));
     rules.scale = if smooth && noisiest.is_finite() { noisiest } else { 1.0 };

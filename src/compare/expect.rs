@@ -102,8 +102,8 @@ impl Expect<'_> {
         let inputs: Vec<Known> = self
             .lineage
             .parents(checkpoint)
-            .into_iter()
-            .filter_map(|input| self.known(input, out, depth))
+            .iter()
+            .filter_map(|&input| self.known(input, out, depth))
             .collect();
         let site = checkpoint.site();
         let kind = self.lineage.kind(checkpoint);

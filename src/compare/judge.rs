@@ -93,7 +93,7 @@ pub(super) fn instrument(sides: &[Tally; 2]) -> Option<Verdict> {
 
 fn coverage(case: &Case<'_>) -> Coverage {
     let mut c = Coverage::default();
-    for (column, detail) in case.columns.iter().zip(case.details) {
+    for detail in case.details {
         let has = detail.sides.map(|s| matches!(s, Presence::Begun | Presence::Complete));
         match (has, detail.sides) {
             ([true, true], _) => c.positions += 1,
@@ -104,17 +104,11 @@ fn coverage(case: &Case<'_>) -> Coverage {
         if has != [true, true] {
             continue;
         }
-        for cell in &column.cells {
-            match cell.state {
-                CellState::Compared { metrics, .. } => {
-                    c.cells += 1;
-                    c.partial += u64::from(metrics.compared < metrics.of);
-                }
-                CellState::ReferenceOnly => c.missing_in_candidate += 1,
-                CellState::CandidateOnly => c.missing_in_reference += 1,
-                CellState::ShapeMismatch | CellState::Unreadable => c.unreadable += 1,
-            }
-        }
+        c.cells += u64::from(detail.counts.compared);
+        c.partial += u64::from(detail.counts.partial);
+        c.missing_in_candidate += u64::from(detail.counts.reference_only);
+        c.missing_in_reference += u64::from(detail.counts.candidate_only);
+        c.unreadable += u64::from(detail.counts.unreadable);
     }
     c
 }
@@ -164,15 +158,9 @@ fn shortage(case: &Case<'_>, c: &Coverage) -> Option<String> {
             c.positions
         ));
     }
-    let (values, promised) =
-        case.columns.iter().flat_map(|col| &col.cells).fold((0_u64, 0_u64), |(v, p), cell| {
-            match cell.state {
-                CellState::Compared { metrics, .. } => {
-                    (v + u64::from(metrics.compared), p + u64::from(metrics.of))
-                }
-                _ => (v, p),
-            }
-        });
+    let [values, promised] = case.details.iter().fold([0_u64; 2], |[values, promised], detail| {
+        [values + detail.counts.values[0], promised + detail.counts.values[1]]
+    });
     if values * 2 < promised {
         return Some(format!(
             "{values} of {promised} values were recorded, and those agree: what the rest was, nobody knows; record whole rows"

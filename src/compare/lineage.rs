@@ -1,6 +1,8 @@
 //! Which recorded checkpoints an operation was computed from, in the runs at hand.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use crate::model::{Checkpoint, Parent, Phase, Site};
 
@@ -45,16 +47,22 @@ pub struct Lineage {
     all: BTreeSet<Checkpoint>,
     sites: BTreeSet<Site>,
     layers: usize,
+    /// What [`Lineage::parents`] says of the checkpoints seen, made when it is first asked.
+    known: OnceLock<HashMap<Checkpoint, Box<[Input]>>>,
 }
 
 impl Lineage {
     /// Takes note of a checkpoint. True if it is new.
     pub fn insert(&mut self, checkpoint: Checkpoint) -> bool {
+        if !self.all.insert(checkpoint) {
+            return false;
+        }
+        self.known = OnceLock::new();
         self.sites.insert(checkpoint.site());
         if let Some(layer) = checkpoint.layer_index() {
             self.layers = self.layers.max(layer + 1);
         }
-        self.all.insert(checkpoint)
+        true
     }
 
     /// Every checkpoint, in order of execution.
@@ -74,7 +82,15 @@ impl Lineage {
 
     /// The checkpoints that `checkpoint` is computed from, one step back, recorded or not. Sites
     /// that neither run has in any layer and that not every architecture has are skipped.
-    pub fn parents(&self, checkpoint: Checkpoint) -> Vec<Input> {
+    pub fn parents(&self, checkpoint: Checkpoint) -> Cow<'_, [Input]> {
+        let all = || self.all.iter().map(|&c| (c, self.find_parents(c).into())).collect();
+        match self.known.get_or_init(all).get(&checkpoint) {
+            Some(known) => Cow::Borrowed(known),
+            None => Cow::Owned(self.find_parents(checkpoint)),
+        }
+    }
+
+    fn find_parents(&self, checkpoint: Checkpoint) -> Vec<Input> {
         let mut out = Vec::with_capacity(2);
         for &parent in checkpoint.site().parents() {
             self.parent(checkpoint, parent, false, &mut out);
@@ -181,8 +197,8 @@ mod tests {
     }
 
     fn parents(l: &Lineage, name: &str) -> Vec<String> {
-        let show = |i: Input| format!("{}{}", i.checkpoint, if i.history { "*" } else { "" });
-        l.parents(name.parse().unwrap()).into_iter().map(show).collect()
+        let show = |i: &Input| format!("{}{}", i.checkpoint, if i.history { "*" } else { "" });
+        l.parents(name.parse().unwrap()).iter().map(show).collect()
     }
 
     #[test]

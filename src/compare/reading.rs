@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::align::Tokens;
 use super::cell::{cell_sums, is_per_position};
-use super::column::{Detail, Presence, is_compared};
+use super::column::{Counts, Detail, Lines, Presence, is_compared};
 use super::correlate::Fingerprints;
 use super::evaluate::Rules;
 use super::evidence::NodeStats;
@@ -118,10 +118,9 @@ impl Reader {
             checkpoints.clear();
         }
         // Cells that went: the run was taken back.
-        let gone: Vec<Checkpoint> =
-            detail.lines.keys().filter(|c| !checkpoints.contains(c)).copied().collect();
+        let gone: Vec<Checkpoint> = detail.lines.checkpoints().filter(|c| !checkpoints.contains(c)).collect();
         for checkpoint in gone {
-            detail.lines.remove(&checkpoint);
+            detail.lines.remove(checkpoint);
             stale |= detail.figures.get(checkpoint).is_some();
             forget(column, detail, checkpoint);
         }
@@ -129,9 +128,8 @@ impl Reader {
             rules.lineage.insert(checkpoint);
         }
         for checkpoint in checkpoints {
-            let cells = r.stores.map(|s| s.cell(r.position, checkpoint));
-            let lines = cells.map(|c| c.map_or(0, |c| c.line));
-            let before = detail.lines.get(&checkpoint).copied().unwrap_or_default();
+            let lines = Lines::of(r.stores.map(|s| s.line(r.position, checkpoint)));
+            let before = detail.lines.get(checkpoint);
             let unreadable =
                 column.cell(checkpoint).is_some_and(|c| matches!(c.state, CellState::Unreadable));
             if lines == before && !unreadable && column.cell(checkpoint).is_some_and(is_compared) {
@@ -140,7 +138,7 @@ impl Reader {
             stale |= detail.figures.get(checkpoint).is_some();
             let new = [lines[0] != before[0], lines[1] != before[1]];
             detail.lines.insert(checkpoint, lines);
-            detail.figures.measured.retain(|m| m.0 != checkpoint);
+            detail.figures.remove(checkpoint);
             let state = self.cell(&mut r, rules, column, detail, checkpoint, new);
             let at = column.cells.binary_search_by_key(&checkpoint, |c| c.checkpoint);
             match (at, state) {
@@ -149,6 +147,13 @@ impl Reader {
                 (Ok(index), None) => drop(column.cells.remove(index)),
                 (Err(_), None) => {}
             }
+        }
+        detail.counts = Counts::of(&column.cells);
+        if column.complete {
+            // Nothing more is expected, and there may be thousands of columns.
+            column.cells.shrink_to_fit();
+            detail.figures.measured.shrink_to_fit();
+            detail.lines.shrink();
         }
         stale
     }
@@ -198,8 +203,7 @@ impl Reader {
         }
         let dtypes = r.stores.map(|s| s.cell(r.position, checkpoint).map(|c| c.dtype));
         let measured = measured(rules, checkpoint, &self.values, &sums, dtypes);
-        let at = detail.figures.measured.partition_point(|m| m.0 < checkpoint);
-        detail.figures.measured.insert(at, (checkpoint, measured));
+        detail.figures.insert(checkpoint, measured);
         let stats = r.stats.entry(checkpoint).or_default();
         stats.add(&a.values, &b.values, &sums, !is_per_position(checkpoint.site()));
         if checkpoint == Checkpoint::LOGITS {
@@ -270,7 +274,7 @@ fn forget(column: &mut Column, detail: &mut Detail, checkpoint: Checkpoint) {
     column.cells.retain(|c| c.checkpoint != checkpoint);
     column.garbage_reference.retain(|f| f.checkpoint != checkpoint);
     column.garbage_candidate.retain(|f| f.checkpoint != checkpoint);
-    detail.figures.measured.retain(|m| m.0 != checkpoint);
+    detail.figures.remove(checkpoint);
     if checkpoint == Checkpoint::LOGITS {
         column.logits = None;
     }

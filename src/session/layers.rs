@@ -60,7 +60,7 @@ pub(super) fn layers(
         if cells.iter().all(Option::is_none) {
             continue;
         }
-        let lines = cells.map(|cell| cell.map(|cell| cell.line));
+        let lines = cells.each_ref().map(|cell| cell.as_ref().map(|cell| cell.line));
         let lengths = cells.map(|cell| cell.map_or(0, |cell| cell.len as usize));
         let fits = lengths.iter().zip(left).all(|(length, left)| *length <= left);
         let mut row = LayerRow {

@@ -53,6 +53,12 @@ pub(super) fn read(store: &Store, position: u32, checkpoint: Checkpoint) -> Opti
     store.read(position, checkpoint, &mut tensor).ok().filter(|there| *there).map(|_| tensor)
 }
 
+/// The column of a position.
+pub(super) fn column(comparison: &Comparison, position: u32) -> Option<&Column> {
+    let columns = comparison.columns();
+    columns.binary_search_by_key(&position, |c| c.position).ok().map(|at| &*columns[at])
+}
+
 /// Severity of a cell that was compared.
 pub(super) fn severity(column: Option<&Column>, checkpoint: Checkpoint) -> Option<Severity> {
     match column?.cell(checkpoint)?.state {
@@ -83,8 +89,7 @@ pub(super) fn focus(
         .chain(top.rows.iter().map(|r| r.token))
         .collect();
     let pieces = listed.into_iter().map(|token| (token, text(token))).collect();
-    let columns = comparison.columns();
-    let column = columns.binary_search_by_key(&position, |c| c.position).ok().map(|at| &*columns[at]);
+    let column = column(comparison, position);
     let before = before.filter(|b| b.position == position);
     let (metrics, severity) = match column.and_then(|c| c.cell(checkpoint)).map(|c| c.state) {
         Some(CellState::Compared { metrics, severity, .. }) => (Some(metrics), Some(severity)),

@@ -208,6 +208,8 @@ impl State {
         let mut revision = 1;
         let mut published = Instant::now();
         let mut settled = Instant::now();
+        // Where looking at everything takes long, it is done more rarely: a tenth of the time at most.
+        let mut settle_every = SETTLE_EVERY;
         let mut dirty = true;
         loop {
             let mut more = false;
@@ -251,9 +253,11 @@ impl State {
             let driven = self.drive();
             dirty |= driven;
             let done = !matches!(self.run_state(), RunState::Running);
-            if !more && !driven && (done || settled.elapsed() >= SETTLE_EVERY) {
+            if !more && !driven && (done || settled.elapsed() >= settle_every) {
+                let begun = Instant::now();
                 dirty |= self.settle();
                 settled = Instant::now();
+                settle_every = SETTLE_EVERY.max(9 * (settled - begun));
             }
 
             let now = Instant::now();
@@ -388,7 +392,11 @@ impl State {
     /// Reads the cell under the cursor again: if it is among those that changed, or at any rate.
     fn refocus(&mut self, changed: Option<&BTreeSet<u32>>) {
         let Some(wanted) = self.focus else { return };
-        if self.focused.is_some() && changed.is_some_and(|changed| !changed.contains(&wanted.position)) {
+        let column = look::column(&self.comparison, wanted.position);
+        let same = |focused: &Focus| focused.severity == look::severity(column, wanted.checkpoint);
+        let elsewhere = changed.is_some_and(|changed| !changed.contains(&wanted.position));
+        // A look at all positions together may change a severity without a change of the position.
+        if elsewhere && self.focused.as_deref().is_some_and(same) {
             return;
         }
         let stores = [self.reference.store(), self.candidate.store()];
@@ -413,7 +421,7 @@ impl State {
             verdict: self.comparison.verdict(),
             run,
             step: self.candidate.engine_ref().map_or_else(
-                || self.candidate.store().positions().count() as u32,
+                || self.candidate.store().position_count() as u32,
                 super::driver::Driver::ordered,
             ),
             stepping: Arc::clone(&self.stepping),

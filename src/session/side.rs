@@ -325,7 +325,7 @@ impl Side {
             // A file that holds no trace so far is said to be none, and followed all the same.
             remark: self.remark.clone().or_else(|| Some(crate::text::safe(&store.complaint()?).into_owned())),
             state,
-            positions: store.positions().filter(|&p| store.is_complete(p)).count() as u32,
+            positions: store.complete_count() as u32,
             expected: header.and_then(|h| h.n_total).or(limit.filter(|_| self.engine_ref().is_some())),
             notes: Notes::clone(store.notes()),
         }

@@ -64,7 +64,7 @@ impl<'a> Still<'a> {
             columns: if alone { columns.iter().map(|c| findings(c)).collect() } else { columns.to_vec() },
             verdict: if alone { Arc::new(Verdict::Pending) } else { self.comparison.verdict() },
             run: RunState::Static,
-            step: self.candidate.map_or(0, |s| s.positions().count() as u32),
+            step: self.candidate.map_or(0, |s| s.position_count() as u32),
             stepping: Arc::default(),
             focus: None,
             records: Arc::default(),

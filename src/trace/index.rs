@@ -1,11 +1,11 @@
 //! What a trace says, without its values: tokens and cells by position.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Header;
 use super::arrivals::Arrivals;
 use super::cell::{Cell, Notes, Place, Token};
+use super::entry::{Entry, Shapes};
 use super::limits::{MAX_FOREIGN, MAX_NAMES, MAX_NOTES, MAX_QUOTE};
 use super::record::{RawPlace, Record, TensorRecord};
 use super::sidecar::Sidecar;
@@ -18,7 +18,7 @@ pub struct Column {
     /// Whether the writer said that it is complete.
     pub complete: bool,
     /// In order of execution.
-    pub cells: Vec<(Checkpoint, Cell)>,
+    pub cells: Vec<Entry>,
 }
 
 /// What one line changed beyond its position.
@@ -52,7 +52,9 @@ pub struct Index {
     says_complete: bool,
     /// End of the sidecar bytes of cells whose bytes are not there yet.
     waiting: BTreeMap<(u32, Checkpoint), u64>,
-    shapes: HashSet<Arc<[u32]>>,
+    shapes: Shapes,
+    /// Columns that the writer said are complete.
+    complete: usize,
     names: HashMap<Box<str>, Option<Checkpoint>>,
 }
 
@@ -86,8 +88,9 @@ impl Index {
                     self.changed.extend(self.columns.keys());
                 }
                 let column = self.column(position);
-                column.complete = true;
+                let before = std::mem::replace(&mut column.complete, true);
                 column.cells.shrink_to_fit();
+                self.complete += usize::from(!before);
             }
             Record::Rewind(position) => self.rewind(position),
             Record::End => {
@@ -119,13 +122,10 @@ impl Index {
         let Some(checkpoint) = self.checkpoint(&record.name) else {
             return self.foreign(&record.name);
         };
-        let cell = Cell {
-            shape: self.shape(record.shape.axes()),
-            dtype: record.dtype,
-            line: number,
-            len: record.len,
-            place,
+        let Some((shape_number, shape)) = self.shapes.take(record.shape.axes()) else {
+            return self.skip(number, "shape: more different shapes than can be kept");
         };
+        let cell = Cell { shape, dtype: record.dtype, line: number, len: record.len, place };
         self.notes.partial += u64::from(cell.is_partial());
         self.arrivals.add(record, checkpoint, &cell);
 
@@ -138,19 +138,20 @@ impl Index {
         }
         self.notes.waiting = self.waiting.len() as u64;
 
+        let entry = Entry::new(checkpoint, &cell, shape_number);
         let cells = &mut self.column(record.position).cells;
         // Traces are written in order of execution, so this is nearly always the end.
-        if cells.last().is_none_or(|(last, _)| *last < checkpoint) {
-            cells.push((checkpoint, cell));
+        if cells.last().is_none_or(|last| last.checkpoint < checkpoint) {
+            cells.push(entry);
             return;
         }
-        match cells.binary_search_by_key(&checkpoint, |(c, _)| *c) {
+        match cells.binary_search_by_key(&checkpoint, |entry| entry.checkpoint) {
             Ok(at) => {
-                let old = std::mem::replace(&mut cells[at].1, cell);
+                let old = std::mem::replace(&mut cells[at], entry);
                 self.notes.duplicates += 1;
-                self.notes.partial -= u64::from(old.is_partial());
+                self.notes.partial -= u64::from(old.cell(&self.shapes).is_partial());
             }
-            Err(at) => cells.insert(at, (checkpoint, cell)),
+            Err(at) => cells.insert(at, entry),
         }
     }
 
@@ -181,19 +182,39 @@ impl Index {
         self.ended || column.complete || (!self.says_complete && later() && alone())
     }
 
+    /// Positions of which nothing more is to come, see [`Index::is_complete`].
+    pub fn complete(&self) -> usize {
+        match (self.ended, self.says_complete) {
+            (true, _) => self.columns.len(),
+            (false, true) => self.complete,
+            (false, false) => self.columns.keys().filter(|&&p| self.is_complete(p)).count(),
+        }
+    }
+
     /// The entry of one cell.
-    pub fn cell(&self, position: u32, checkpoint: Checkpoint) -> Option<&Cell> {
+    fn entry(&self, position: u32, checkpoint: Checkpoint) -> Option<&Entry> {
         let cells = &self.columns.get(&position)?.cells;
-        let at = cells.binary_search_by_key(&checkpoint, |(c, _)| *c).ok()?;
-        Some(&cells[at].1)
+        let at = cells.binary_search_by_key(&checkpoint, |entry| entry.checkpoint).ok()?;
+        Some(&cells[at])
+    }
+
+    /// One cell.
+    pub fn cell(&self, position: u32, checkpoint: Checkpoint) -> Option<Cell> {
+        self.entry(position, checkpoint).map(|entry| entry.cell(&self.shapes))
+    }
+
+    /// The line of one cell's record.
+    pub fn line(&self, position: u32, checkpoint: Checkpoint) -> Option<u64> {
+        self.entry(position, checkpoint).map(Entry::line)
     }
 
     fn rewind(&mut self, position: u32) {
         for (position, column) in self.columns.split_off(&position) {
             self.changed.insert(position);
-            for (checkpoint, cell) in column.cells {
-                self.waiting.remove(&(position, checkpoint));
-                self.notes.partial -= u64::from(cell.is_partial());
+            self.complete -= usize::from(column.complete);
+            for entry in column.cells {
+                self.waiting.remove(&(position, entry.checkpoint));
+                self.notes.partial -= u64::from(entry.cell(&self.shapes).is_partial());
             }
         }
         self.notes.waiting = self.waiting.len() as u64;
@@ -271,15 +292,6 @@ impl Index {
             self.names.insert(name.into(), checkpoint);
         }
         checkpoint
-    }
-
-    fn shape(&mut self, axes: &[u32]) -> Arc<[u32]> {
-        if let Some(known) = self.shapes.get(axes) {
-            return Arc::clone(known);
-        }
-        let shape: Arc<[u32]> = axes.into();
-        self.shapes.insert(Arc::clone(&shape));
-        shape
     }
 }
 

@@ -33,6 +33,7 @@
 pub mod arrivals;
 mod cell;
 pub mod dtype;
+mod entry;
 pub mod header;
 mod index;
 mod limits;

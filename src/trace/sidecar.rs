@@ -86,25 +86,35 @@ impl Sidecar {
             return Ok(());
         }
         let path = self.path.as_deref().unwrap_or(Path::new(""));
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let opened;
         let file = if let Some((file, _)) = &self.file {
             file
         } else {
-            opened = open_regular(path).map_err(|e| match e.kind() {
-                ErrorKind::NotFound => {
+            opened = open_regular(path).map_err(|e| match (e.kind(), name()) {
+                (ErrorKind::NotFound, name) => {
                     format!("its values are in `{name}`, which is not beside the trace; put it there")
                 }
-                _ => format!("its values are in `{name}`: {e}"),
+                (_, name) => format!("its values are in `{name}`: {e}"),
             })?;
             &opened.0
         };
-        let length = file.metadata().map_err(|e| format!("`{name}`: {e}"))?.len();
         let end = offset + (count * dtype.size()) as u64;
-        if end > length {
-            return Err(format!(
-                "its values are bytes {offset} to {end} of `{name}`, which has {length}; the writer is not that far or died, or the file was not copied whole"
-            ));
+        let too_short = || {
+            let (name, length) = (name(), file.metadata().map(|m| m.len()));
+            match length {
+                Ok(length) if length < end => Some(format!(
+                    "its values are bytes {offset} to {end} of `{name}`, which has {length}; the writer is not that far or died, or the file was not copied whole"
+                )),
+                Ok(_) => None,
+                Err(e) => Some(format!("`{name}`: {e}")),
+            }
+        };
+        // What was there at the last look need not be asked for again: one call less for each cell.
+        if end > self.length
+            && let Some(problem) = too_short()
+        {
+            return Err(problem);
         }
         let result = match dtype {
             Dtype::F32 => {
@@ -123,7 +133,8 @@ impl Sidecar {
                 read_in_parts(file, offset, end, |part| dtype.widen(part, out))
             }
         };
-        result.map_err(|e| format!("`{name}`, bytes {offset} to {end}: {e}"))
+        result
+            .map_err(|e| too_short().unwrap_or_else(|| format!("`{}`, bytes {offset} to {end}: {e}", name())))
     }
 }
 

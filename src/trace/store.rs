@@ -243,12 +243,27 @@ impl Store {
     /// Checkpoints recorded at `position`, in order of execution.
     pub fn checkpoints(&self, position: u32) -> impl Iterator<Item = Checkpoint> + '_ {
         let column = self.index.columns.get(&position);
-        column.into_iter().flat_map(|column| column.cells.iter().map(|(checkpoint, _)| *checkpoint))
+        column.into_iter().flat_map(|column| column.cells.iter().map(|entry| entry.checkpoint))
     }
 
     /// The index entry of one cell.
-    pub fn cell(&self, position: u32, checkpoint: Checkpoint) -> Option<&Cell> {
+    pub fn cell(&self, position: u32, checkpoint: Checkpoint) -> Option<Cell> {
         self.index.cell(position, checkpoint)
+    }
+
+    /// The line of one cell's record: another one when the cell was recorded again.
+    pub fn line(&self, position: u32, checkpoint: Checkpoint) -> Option<u64> {
+        self.index.line(position, checkpoint)
+    }
+
+    /// How many positions have a token or a cell.
+    pub fn position_count(&self) -> usize {
+        self.index.columns.len()
+    }
+
+    /// Of how many positions nothing more is to come.
+    pub fn complete_count(&self) -> usize {
+        self.index.complete()
     }
 
     /// Whether anything is recorded at this position.
@@ -336,17 +351,5 @@ fn take(index: &mut Index, sidecar: &mut Sidecar, refused: &mut Option<String>, 
             index.skip(line.number, reason);
             Effect::None
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_index_entry_is_small() {
-        // A trace of 30 layers has some 600 cells a position; 64 bytes each keep a context of 4,096
-        // positions below 160 MB.
-        assert!(size_of::<(Checkpoint, Cell)>() <= 64);
     }
 }

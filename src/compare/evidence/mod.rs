@@ -113,7 +113,7 @@ impl Context<'_> {
     /// own inputs.
     pub fn inputs(&self, checkpoint: Checkpoint) -> Vec<(Checkpoint, &NodeStats)> {
         let mut open: Vec<Checkpoint> =
-            self.lineage.parents(checkpoint).into_iter().map(|i| i.checkpoint).collect();
+            self.lineage.parents(checkpoint).iter().map(|i| i.checkpoint).collect();
         let mut out: Vec<(Checkpoint, &NodeStats)> = Vec::new();
         let mut steps = 0;
         while let Some(next) = open.pop() {
@@ -123,7 +123,7 @@ impl Context<'_> {
                     out.push((next, stats));
                 }
             } else if steps < 100 {
-                open.extend(self.lineage.parents(next).into_iter().map(|i| i.checkpoint));
+                open.extend(self.lineage.parents(next).iter().map(|i| i.checkpoint));
             }
         }
         out

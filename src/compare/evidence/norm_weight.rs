@@ -22,7 +22,7 @@ impl Test for NormWeight {
             return None;
         }
         let parents = context.lineage.parents(checkpoint);
-        let [input] = parents.as_slice() else { return None };
+        let [input] = &*parents else { return None };
         let before = context.nodes.get(&input.checkpoint)?;
         let width = stats.channel_dd.len();
         if before.n != stats.n || before.channel_dd.len() != width || width == 0 || stats.n == 0 {
