@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::layers::layers;
 use super::scores::scores;
 use super::{Focus, TokenView, Wanted};
-use crate::compare::{CellState, Column, Comparison, Severity, logits};
+use crate::compare::{CellState, Column, Comparison, Ranking, Severity, TopK, logits};
 use crate::model::Checkpoint;
 use crate::text::safe_short;
 use crate::trace::{Store, Tensor, Token};
@@ -67,6 +67,22 @@ pub(super) fn severity(column: Option<&Column>, checkpoint: Checkpoint) -> Optio
     }
 }
 
+/// The most likely tokens at a position, with their texts.
+fn top(
+    stores: [&Store; 2],
+    position: u32,
+    ranking: Ranking,
+    piece: impl Fn(u32) -> Option<String>,
+) -> (TopK, Vec<(u32, String)>) {
+    let values = |store| read(store, position, Checkpoint::LOGITS).map(|t| t.values).unwrap_or_default();
+    let [reference, candidate] = stores.map(values);
+    let top = logits::top_k(&reference, &candidate, TOP_K, ranking);
+    let listed = top.reference.iter().chain(&top.candidate).map(|entry| entry.token);
+    let listed: BTreeSet<u32> = listed.chain(top.rows.iter().map(|row| row.token)).collect();
+    let text = |token| piece(token).map_or_else(|| format!("#{token}"), |p| safe_short(&p, TEXT));
+    (top, listed.into_iter().map(|token| (token, text(token))).collect())
+}
+
 /// The values of a cell, the most likely tokens at its position, and what else is wanted. What `before`
 /// holds already is not read again.
 pub(super) fn focus(
@@ -77,20 +93,18 @@ pub(super) fn focus(
     piece: impl Fn(u32) -> Option<String>,
 ) -> Focus {
     let Wanted { position, checkpoint, needs } = wanted;
-    let values = |store| read(store, position, Checkpoint::LOGITS).map(|t| t.values).unwrap_or_default();
-    let [ref_logits, cand_logits] = stores.map(values);
-    let top = logits::top_k(&ref_logits, &cand_logits, TOP_K, needs.ranking);
-    let text = |token| piece(token).map_or_else(|| format!("#{token}"), |p| safe_short(&p, TEXT));
-    let listed: BTreeSet<u32> = top
-        .reference
-        .iter()
-        .chain(&top.candidate)
-        .map(|e| e.token)
-        .chain(top.rows.iter().map(|r| r.token))
-        .collect();
-    let pieces = listed.into_iter().map(|token| (token, text(token))).collect();
-    let column = column(comparison, position);
     let before = before.filter(|b| b.position == position);
+    let [first, second] = stores.map(|store| store.line(position, Checkpoint::LOGITS));
+    // Ordering a large vocabulary takes milliseconds: not for every step of the cursor along one position.
+    let (top, pieces) =
+        match before.filter(|b| b.top_from == [first, second] && b.top.ranking == needs.ranking) {
+            Some(same) => (same.top.clone(), same.pieces.clone()),
+            None => top(stores, position, needs.ranking, piece),
+        };
+    // Values that are not there yet are looked for again.
+    let top_from =
+        [first.filter(|_| !top.reference.is_empty()), second.filter(|_| !top.candidate.is_empty())];
+    let column = column(comparison, position);
     let (metrics, severity) = match column.and_then(|c| c.cell(checkpoint)).map(|c| c.state) {
         Some(CellState::Compared { metrics, severity, .. }) => (Some(metrics), Some(severity)),
         _ => (None, None),
@@ -106,6 +120,7 @@ pub(super) fn focus(
         metrics,
         severity,
         top,
+        top_from,
         pieces,
         logits: column.and_then(|c| c.logits),
         ..Focus::new(wanted)

@@ -95,6 +95,8 @@ pub struct Focus {
     pub severity: Option<Severity>,
     /// The most likely tokens at this position.
     pub top: TopK,
+    /// Lines of the logits' records that `top` was made from.
+    pub top_from: [Option<u64>; 2],
     /// Text for each token id in `top`, safe to show.
     pub pieces: Vec<(u32, String)>,
     /// Metrics of the logits at this position.
@@ -115,6 +117,7 @@ impl Focus {
             metrics: None,
             severity: None,
             top: TopK::default(),
+            top_from: [None; 2],
             pieces: Vec::new(),
             logits: None,
         }
