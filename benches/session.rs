@@ -187,7 +187,7 @@ fn main() {
             && s.columns.iter().all(|c| c.complete)
     };
     let last = wait(&session, over);
-    let (took, busy) = (begun.elapsed(), processor() - busy);
+    let (took, busy) = (begun.elapsed(), processor().saturating_sub(busy));
     let cells: usize = last.columns.iter().map(|c| c.cells.len()).sum();
     drop(last);
     let [used, peak] = ["VmRSS:", "VmHWM:"].map(|name| memory(name).saturating_sub(before));
@@ -205,7 +205,7 @@ fn main() {
 
     let busy = processor();
     std::thread::sleep(Duration::from_secs(5));
-    println!("idle for 5 s: processor {:.0?}", processor() - busy);
+    println!("idle for 5 s: processor {:.0?}", processor().saturating_sub(busy));
     drop(session);
 
     // Its header names the sidecar of the trace that it is a copy of.
