@@ -37,7 +37,13 @@ fn view_of(pane: PaneKind, view: ScreenView) -> View {
         PaneKind::Map if view.info().rows == RowsOf::Layers => View::Map,
         PaneKind::Map => View::Layer,
         PaneKind::SideBySide | PaneKind::Elements => View::Heatmaps,
-        PaneKind::Logits => View::Logits,
-        PaneKind::Tokens | PaneKind::Verdict | PaneKind::Garbage => View::Tokens,
+        PaneKind::Logits | PaneKind::Ranking | PaneKind::Texts | PaneKind::Kl => View::Logits,
+        PaneKind::Diagnosis | PaneKind::Operations | PaneKind::Operation => View::Map,
+        PaneKind::Tokens
+        | PaneKind::Verdict
+        | PaneKind::Garbage
+        | PaneKind::Findings
+        | PaneKind::Finding
+        | PaneKind::Records => View::Tokens,
     }
 }

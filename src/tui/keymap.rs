@@ -53,6 +53,8 @@ pub enum Scope {
     Maps,
     /// In the views that point at a channel.
     Channels,
+    /// In the views that rank tokens.
+    Rankings,
 }
 
 impl Scope {
@@ -63,6 +65,7 @@ impl Scope {
             Self::Everywhere | Self::Views => true,
             Self::Maps => view.first_pane() == PaneKind::Map,
             Self::Channels => view.info().shows.channel,
+            Self::Rankings => view.panes().contains(&PaneKind::Ranking),
         }
     }
 
@@ -166,6 +169,9 @@ bindings! {
     Looking, "channel-on", ChannelOn, Channels, [Key::char(']')], None, "the next channel";
     Looking, "worst-channel", WorstChannel, Channels, [Key::char('w')], Some(("w", "worst")), "the channel with the largest difference";
     Looking, "fit", Fit, Maps, [Key::char('z')], None, "the whole map at once, or one column a position";
+    Looking, "diagnose", Diagnose, Views, [Key::char('D')], Some(("D", "diagnose")), "diagnose: which operation is wrong, what kind of mistake, whose; again calls it off, or makes it anew";
+    Looking, "evidence", Evidence, Views, [Key::char('v')], None, "to the cell that the verdict or the diagnosis speaks of; again: the next faulty operation";
+    Looking, "order", Order, Rankings, [Key::char('o')], Some(("o", "order")), "order the tokens by reference, by candidate, by difference";
     Looking, "next-pane", FocusNext, Views, [Key::plain(KeyCode::Tab)], Some(("Tab", "pane")), "focus the next pane; a pane without room of its own takes another's";
     Looking, "previous-pane", FocusPrevious, Views, [Key::plain(KeyCode::BackTab)], None, "focus the pane before";
     Program, "export-pane", ExportPane, Views, [Key::char('e')], Some(("e", "export")), "export the focused pane as PNG, SVG and CSV";
@@ -185,7 +191,7 @@ pub struct Keymap {
 impl Default for Keymap {
     fn default() -> Self {
         let mut bindings = table();
-        let views = View::ALL.iter().zip('1'..='9').map(|(&view, digit)| Binding {
+        let views = View::ALL.iter().zip(('1'..='9').chain(['0'])).map(|(&view, digit)| Binding {
             name: Cow::Owned(format!("view {}", view.info().id)),
             keys: vec![Key::char(digit)],
             action: Action::Look(view),
@@ -331,6 +337,7 @@ impl Binding {
         match self.scope {
             Scope::Everywhere | Scope::Views => None,
             Scope::Maps => Some("in a map"),
+            Scope::Rankings => Some("where tokens are ranked"),
             Scope::Channels => Some("where a channel is shown"),
         }
     }

@@ -54,6 +54,24 @@ panes! {
     Verdict, "verdict", "verdict", Scroll;
     /// Findings of garbage.
     Garbage, "garbage", "garbage", Scroll;
+    /// All findings of garbage.
+    Findings, "findings", "all garbage", List;
+    /// The chosen finding in full.
+    Finding, "finding", "finding", Scroll;
+    /// The diagnosis in sentences.
+    Diagnosis, "diagnosis", "diagnosis", Scroll;
+    /// Faulty operations.
+    Operations, "operations", "faulty operations", List;
+    /// The evidence of the chosen operation.
+    Operation, "operation", "evidence", Scroll;
+    /// The newest records.
+    Records, "records", "records", List;
+    /// The most likely tokens in one order, with both sides' figures.
+    Ranking, "ranking", "tokens by rank", Scroll;
+    /// The text of both sides.
+    Texts, "texts", "text so far", Scroll;
+    /// KL divergence over positions.
+    Kl, "kl", "KL over positions", Cursor;
 }
 
 impl PaneKind {
@@ -70,6 +88,11 @@ impl PaneKind {
     /// Whether ↑ and ↓ scroll it instead of moving the cursor.
     pub fn scrolls(self) -> bool {
         self.info().vertical == Vertical::Scroll
+    }
+
+    /// Whether it is a list with a choice of its own.
+    pub fn chooses(self) -> bool {
+        self.info().vertical == Vertical::List
     }
 
     /// Its place in [`PaneKind::ALL`].

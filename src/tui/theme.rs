@@ -200,6 +200,7 @@ impl Theme {
             return (glyph, self.style(role));
         }
         let entrance = mark.origin.then_some(if mark.first { '◆' } else { '◇' });
+        let entrance = if mark.faulty { Some('✘') } else { entrance };
         if let Some(color) = self.block(shade) {
             let glyph = entrance.or(shade.glyph()).unwrap_or(' ');
             let style = Style::new().fg(self.on(shade)).bg(color).add_modifier(Modifier::BOLD);
@@ -277,12 +278,12 @@ mod tests {
         ];
         let mut signs: Vec<char> =
             shades.map(|shade| theme.mark(Mark { shade, ..Mark::default() }).0).to_vec();
-        signs.push(theme.mark(Mark { shade: Shade::Beyond(200), origin: true, first: false }).0);
+        signs.push(theme.mark(Mark { shade: Shade::Beyond(200), origin: true, ..Mark::default() }).0);
         signs.sort_unstable();
         signs.dedup();
         assert_eq!(signs.len(), shades.len() + 1);
         assert!(shades.iter().all(|&shade| {
-            let style = theme.mark(Mark { shade, origin: true, first: true }).1;
+            let style = theme.mark(Mark { shade, origin: true, first: true, ..Mark::default() }).1;
             style.fg.is_none() && style.bg.is_none()
         }));
     }

@@ -1,7 +1,8 @@
 //! Short words and signs that the screen and the plain lines share; sentences are in [`wording`].
 
-use crate::compare::Verdict;
-use crate::session::{RunState, SideStatus, SourceState};
+use crate::compare::{Ranking, Verdict};
+use crate::session::{DiagnosisState, Feed, RunState, SideStatus, SourceState, Stepping, Which};
+use crate::text::safe_short;
 use crate::trace::Notes;
 use crate::tui::theme::Role;
 use crate::wording::{self, Tone};
@@ -36,6 +37,54 @@ pub fn run(state: RunState, step: u32) -> String {
     }
 }
 
+/// How a session steps, where it does more than step: the most telling first.
+pub fn stepping(stepping: &Stepping) -> Vec<(String, Role)> {
+    let mut out = Vec::new();
+    if let Some((position, why)) = &stepping.stopped {
+        out.push((format!("stopped at {position}: {}", safe_short(why, 60)), Role::Caution));
+    }
+    if let Some(stop) = &stepping.until {
+        out.push((format!("until {}", safe_short(&stop.to_string(), 40)), Role::Accent));
+    }
+    if !stepping.changes.is_empty() {
+        let changes: Vec<String> = stepping.changes.iter().map(|c| safe_short(c, 40)).collect();
+        out.push((format!("what if: {}", changes.join(", ")), Role::Caution));
+    }
+    match (stepping.fork, stepping.feed) {
+        (Some(at), _) => out.push((format!("fork at {at}"), Role::Bad)),
+        (None, Feed::Free) => out.push(("free running".to_owned(), Role::Accent)),
+        (None, Feed::Reference) => {}
+    }
+    if let Some(speed) = stepping.speed {
+        out.push((format!("{speed}/s"), Role::Dim));
+    }
+    match stepping.breakpoints.len() {
+        0 => {}
+        1 => out.push(("1 breakpoint".to_owned(), Role::Dim)),
+        n => out.push((format!("{n} breakpoints"), Role::Dim)),
+    }
+    out
+}
+
+/// A diagnosis in a line, where there is one or one is being made.
+pub fn diagnosis(state: &DiagnosisState) -> Option<(String, Role)> {
+    let share = |done: u64, of: u64| wording::percent(done as f64 / of as f64);
+    match state {
+        DiagnosisState::NotAsked | DiagnosisState::Cancelled => None,
+        DiagnosisState::Running { done, of, .. } if *of > 0 => {
+            Some((format!("diagnosing: {}", share(*done, *of)), Role::Accent))
+        }
+        DiagnosisState::Running { .. } => Some(("diagnosing …".to_owned(), Role::Accent)),
+        DiagnosisState::Failed(why) => {
+            Some((format!("diagnosis failed: {}", safe_short(why, 200)), Role::Caution))
+        }
+        DiagnosisState::Done(found) => {
+            let sentence = found.sentences.first()?;
+            Some((format!("diagnosis: {}", sentence.text), role(sentence.tone)))
+        }
+    }
+}
+
 /// A verdict in a word or two, with what its colour says.
 pub fn label(verdict: &Verdict) -> (&'static str, Role) {
     match verdict {
@@ -45,6 +94,31 @@ pub fn label(verdict: &Verdict) -> (&'static str, Role) {
         Verdict::Inconclusive { .. } => ("? inconclusive", Role::Caution),
         Verdict::WithinNoise { .. } => ("✓ within noise", Role::Good),
         Verdict::Diverged { .. } => ("▲ DIVERGED", Role::Bad),
+    }
+}
+
+/// By what tokens are ordered.
+pub fn ranking(ranking: Ranking) -> &'static str {
+    match ranking {
+        Ranking::Reference => "the reference's probability",
+        Ranking::Candidate => "the candidate's probability",
+        Ranking::Difference => "the difference of both probabilities",
+    }
+}
+
+/// A run in four letters at most, for columns.
+pub fn short_side(side: Which) -> &'static str {
+    match side {
+        Which::Reference => "ref",
+        Which::Candidate => "cand",
+    }
+}
+
+/// The role of a run.
+pub fn side_role(side: Which) -> Role {
+    match side {
+        Which::Reference => Role::Reference,
+        Which::Candidate => Role::Candidate,
     }
 }
 

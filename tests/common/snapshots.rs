@@ -2,17 +2,22 @@
 #![allow(dead_code, reason = "every test binary uses its own part of it")]
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use paritty::audit::Conclusion;
 use paritty::compare::verdict::Coverage;
 use paritty::compare::{
-    CellMetrics, CellResult, CellState, Column, Divergence, LogitMetrics, Severity, TopEntry, TopK, Verdict,
+    CellMetrics, CellResult, CellState, Column, Divergence, LogitMetrics, Ranked, Severity, TopEntry, TopK,
+    Verdict,
 };
 use paritty::garbage::{Blame, Finding};
 use paritty::model::{Checkpoint, Site};
 use paritty::session::{
-    DiagnosisState, Focus, RunState, SideStatus, Snapshot, SourceState, TokenView, Wanted,
+    Arrived, Diagnosed, DiagnosisState, Faulty, Focus, Records, RunState, SideDiagnosed, SideStatus,
+    Snapshot, SourceState, TokenView, Wanted, Which,
 };
-use paritty::trace::{Notes, Tensor};
+use paritty::trace::{Arrival, Dtype, Notes, Tensor};
+use paritty::wording::{Sentence, Tone};
 
 /// Sites of one layer, as a llama has them.
 const LAYER: [Site; 17] = [
@@ -242,7 +247,19 @@ impl Scene {
             candidate: tensor(candidate),
             metrics: Some(metrics(severity)),
             severity: Some(Severity(severity)),
-            top: TopK { reference: reference_top, candidate: candidate_top, ..TopK::default() },
+            top: TopK {
+                rows: (0..8)
+                    .map(|i| Ranked {
+                        token: i,
+                        logits: [Some(12.5 - i as f32), (i != 5).then_some(11.25)],
+                        probabilities: [Some(probabilities[i as usize]), (i != 5).then_some(0.11)],
+                        ranks: [Some(i), (i != 5).then_some(7 - i)],
+                    })
+                    .collect(),
+                reference: reference_top,
+                candidate: candidate_top,
+                ..TopK::default()
+            },
             pieces: (0..10).map(|i| (i, WORDS[i as usize].to_owned())).collect(),
             logits: Some(LogitMetrics {
                 kl: if agrees { 1.2e-5 } else { 0.412 },
@@ -258,6 +275,57 @@ impl Scene {
     /// A snapshot with the answer for a cell.
     pub fn focused(&self, position: u32, checkpoint: Checkpoint) -> Snapshot {
         Snapshot { focus: Some(Arc::new(self.focus(position, checkpoint))), ..self.snapshot() }
+    }
+}
+
+/// What a diagnosis of the candidate finds: two faulty operations at every third position.
+pub fn diagnosed(positions: u32) -> DiagnosisState {
+    let faulty = |site: Site, mistake: Option<&str>| Faulty {
+        side: Which::Candidate,
+        checkpoint: Checkpoint::layer(site, 3),
+        positions: (0..positions).step_by(3).collect(),
+        worst_at: 18,
+        sentence: format!("{} is wrong: pairs are interleaved", site.name()),
+        mistake: mistake.map(str::to_owned),
+        instrument: false,
+        evidence: vec!["nmse 3.10e-2 before, 1.2e-7 after".to_owned(); 4],
+    };
+    let sentence = |tone, text: &str| Sentence { tone, text: text.to_owned() };
+    let side = |side, conclusion| SideDiagnosed {
+        side,
+        conclusion,
+        sentences: vec![sentence(Tone::Plain, "2 of 17 operations cannot be explained")],
+        positions,
+    };
+    DiagnosisState::Done(Arc::new(Diagnosed {
+        sentences: vec![sentence(Tone::Bad, "the candidate is wrong: rope-pairing in layer 3")],
+        sides: vec![side(Which::Reference, Conclusion::Clean), side(Which::Candidate, Conclusion::Faulty)],
+        faulty: vec![faulty(Site::QcurRope, Some("rope-pairing")), faulty(Site::KcurRope, None)],
+        took: Duration::from_millis(2300),
+    }))
+}
+
+/// The newest `kept` of `count` records, ten milliseconds apart, of both sides in turn.
+pub fn records(start: Instant, kept: u64, count: u64) -> Records {
+    let arrived = |serial: u64| Arrived {
+        serial,
+        side: Which::BOTH[serial as usize % 2],
+        at: start + Duration::from_millis(10 * serial),
+        record: Arrival {
+            position: serial as u32 / 20,
+            checkpoint: Checkpoint::layer(Site::KcurRope, 3),
+            tensor: Some("Kcur-3 (view)".into()),
+            op: Some("ROPE".into()),
+            dtype: Dtype::F32,
+            shape: vec![64, 8].into(),
+            len: 512,
+            bytes: 2048,
+            line: serial + 1,
+        },
+    };
+    Records {
+        newest: (count - kept.min(count)..count).map(arrived).collect(),
+        seen: [count.div_ceil(2), count / 2],
     }
 }
 

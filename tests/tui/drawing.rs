@@ -1,6 +1,7 @@
 //! What is drawn: at every size, in every view, with every kind of text.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use paritty::model::{Checkpoint, Site};
 use paritty::palette::Ground;
@@ -9,18 +10,19 @@ use paritty::tui::app::{Action, App};
 use paritty::tui::panes::Context;
 use paritty::tui::theme::{Depth, Theme};
 use paritty::tui::view;
+use paritty::tui::views::View;
 use paritty::tui::{Keymap, PaneKind};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 
-use crate::snapshots::{Scene, empty};
+use crate::snapshots::{Scene, diagnosed, empty, records};
 
-const TRUE: Theme = Theme::new(Depth::TrueColor, Ground::Dark);
+pub(crate) const TRUE: Theme = Theme::new(Depth::TrueColor, Ground::Dark);
 const DEPTHS: [Depth; 4] = [Depth::Mono, Depth::Ansi16, Depth::Indexed256, Depth::TrueColor];
 
-fn draw(app: &App, theme: Theme, width: u16, height: u16) -> Buffer {
+pub(crate) fn draw(app: &App, theme: Theme, width: u16, height: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let context = Context { app, theme: &theme, keymap: &Keymap::default() };
     terminal.draw(|frame| view::draw(frame, context)).unwrap();
@@ -39,7 +41,7 @@ fn refocus(scene: &Scene, app: &mut App) {
     app.set_snapshot(Arc::new(scene.focused(cursor.position, cursor.checkpoint)));
 }
 
-fn text(buffer: &Buffer) -> String {
+pub(crate) fn text(buffer: &Buffer) -> String {
     let mut out = String::new();
     for y in 0..buffer.area.height {
         for x in 0..buffer.area.width {
@@ -79,7 +81,12 @@ fn dump(buffer: &Buffer) -> String {
 #[test]
 fn nothing_panics_at_any_size() {
     let scene = Scene::faulty();
-    for snapshot in [empty(), scene.snapshot(), Scene::clean().focused(3, Checkpoint::LOGITS)] {
+    let full = Snapshot {
+        diagnosis: diagnosed(40),
+        records: Arc::new(records(Instant::now(), 300, 500)),
+        ..scene.focused(30, Checkpoint::LOGITS)
+    };
+    for snapshot in [empty(), scene.snapshot(), Scene::clean().focused(3, Checkpoint::LOGITS), full] {
         for depth in DEPTHS {
             let theme = Theme::new(depth, Ground::Light);
             for (width, height) in [
@@ -113,6 +120,16 @@ fn nothing_panics_at_any_size() {
                     app.update(Action::Help);
                     draw(&app, theme, width, height);
                     app.update(Action::Leave);
+                }
+                for &view in View::ALL {
+                    app.update(Action::Look(view));
+                    // In small screens panes share a place.
+                    for _ in view.panes().iter().filter(|_| width < 100) {
+                        app.update(Action::FocusNext);
+                        app.update(Action::Down);
+                        draw(&app, theme, width, height);
+                    }
+                    draw(&app, theme, width, height);
                 }
             }
         }
@@ -226,6 +243,27 @@ fn hostile_text_stays_text() {
         *piece = evil.to_owned();
     }
     snapshot.focus = Some(Arc::new(focus));
+    if let paritty::session::DiagnosisState::Done(mut found) = diagnosed(40) {
+        let change = Arc::make_mut(&mut found);
+        change.sentences[0].text = evil.to_owned();
+        change.sides[0].sentences[0].text = evil.to_owned();
+        change.faulty[0].sentence = evil.to_owned();
+        change.faulty[0].mistake = Some(evil.to_owned());
+        change.faulty[0].evidence = vec![evil.to_owned()];
+        snapshot.diagnosis = paritty::session::DiagnosisState::Done(found);
+    }
+    let mut arrived = records(Instant::now(), 20, 20);
+    for record in &mut arrived.newest {
+        record.record.tensor = Some(evil.into());
+        record.record.op = Some(evil.into());
+    }
+    snapshot.records = Arc::new(arrived);
+    let stepping = paritty::session::Stepping {
+        stopped: Some((3, evil.to_owned())),
+        changes: vec![evil.to_owned()],
+        ..Default::default()
+    };
+    snapshot.stepping = Arc::new(stepping);
     for column in &mut snapshot.columns {
         for finding in &mut Arc::make_mut(column).garbage_reference {
             finding.evidence = evil.to_owned();
@@ -247,6 +285,11 @@ fn hostile_text_stays_text() {
                 app.tell(evil, true);
                 let buffer = draw(&app, TRUE, width, height);
                 assert!(buffer.content.iter().all(|cell| harmless(cell.symbol())));
+            }
+            for &view in View::ALL {
+                app.update(Action::Look(view));
+                let buffer = draw(&app, TRUE, width, height);
+                assert!(buffer.content.iter().all(|cell| harmless(cell.symbol())), "{view:?}");
             }
         }
     }

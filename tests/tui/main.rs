@@ -5,3 +5,4 @@ mod snapshots;
 
 mod actions;
 mod drawing;
+mod lists;

@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::history::History;
+use super::history::{History, Visited};
 use super::{Action, App, Cursor, Effect, ExportRequest, ExportWhat, Mark, Overlay, Row, Shown, divergences};
-use crate::compare::Verdict;
+use crate::compare::{Ranking, Verdict};
 use crate::model::{Checkpoint, Site};
 use crate::session::{Command, Focus, RunState};
-use crate::tui::kinds::PaneKind;
+use crate::tui::kinds::{PaneKind, Vertical};
 use crate::tui::views::{RowsOf, View};
+use crate::tui::words;
 
 /// Positions that [`Action::FarLeft`] and [`Action::FarRight`] move by.
 const FAR: isize = 10;
@@ -31,6 +32,7 @@ impl App {
             Action::Select { .. }
                 | Action::SelectPosition(_)
                 | Action::FocusOn(_)
+                | Action::Choose(..)
                 | Action::Grab(_)
                 | Action::Drag(..)
         );
@@ -46,14 +48,21 @@ impl App {
             Action::Right => self.move_position(1),
             Action::FarLeft => self.move_position(-FAR),
             Action::FarRight => self.move_position(FAR),
+            Action::First if self.pane.chooses() => self.choose(self.pane, 0, false),
+            Action::Last if self.pane.chooses() => self.choose(self.pane, usize::MAX, false),
             Action::First => self.jump_along(self.axis.first().map(|s| s.position)),
             Action::Last => self.jump_along(self.axis.last().map(|s| s.position)),
             Action::Up => self.move_row_or_scroll(1),
             Action::Down => self.move_row_or_scroll(-1),
             Action::PageUp => self.move_row_or_scroll(PAGE),
             Action::PageDown => self.move_row_or_scroll(-PAGE),
+            Action::Drill if self.pane.chooses() => self.enter_chosen(self.pane),
             Action::Drill => self.drill(),
+            Action::Leave if self.call_off() => {}
             Action::Leave => self.leave(),
+            Action::Diagnose => self.diagnose(),
+            Action::Evidence => self.look_at_evidence(),
+            Action::Order => self.next_order(),
             Action::FirstDivergence => self.first_divergence(),
             Action::NextDivergence => self.seek(true),
             Action::PreviousDivergence => self.seek(false),
@@ -117,6 +126,15 @@ impl App {
             }
             Action::SelectPosition(position) => self.go_along(position),
             Action::FocusOn(pane) => self.pane = pane,
+            Action::Choose(pane, row) => {
+                let again = self.pane == pane && self.chosen(pane) == Some(row);
+                self.pane = pane;
+                if again {
+                    return self.enter_chosen(pane);
+                }
+                self.choose(pane, row, true);
+            }
+            Action::Wheel(pane, notches) if pane.chooses() => self.move_choice(pane, notches as isize),
             Action::Wheel(pane, notches) if pane.scrolls() => self.scroll_pane(pane, notches as isize),
             Action::Wheel(PaneKind::Tokens, notches) => self.move_position(notches as isize),
             Action::Wheel(_, notches) => self.move_row(-(notches as isize)),
@@ -178,7 +196,7 @@ impl App {
     }
 
     /// Shows a view with the focus on its first pane.
-    fn look(&mut self, view: View) {
+    pub(super) fn look(&mut self, view: View) {
         self.view = view;
         self.pane = view.first_pane();
     }
@@ -207,7 +225,11 @@ impl App {
     }
 
     fn move_row_or_scroll(&mut self, up: isize) {
-        if self.pane.scrolls() { self.scroll_pane(self.pane, -up) } else { self.move_row(up) }
+        match self.pane.info().vertical {
+            Vertical::Scroll => self.scroll_pane(self.pane, -up),
+            Vertical::List => self.move_choice(self.pane, -up),
+            Vertical::Cursor => self.move_row(up),
+        }
     }
 
     fn scroll_pane(&mut self, pane: PaneKind, down: isize) {
@@ -256,7 +278,7 @@ impl App {
         worst.or_else(handed_on).or_else(|| members.last().copied())
     }
 
-    fn go(&mut self, position: u32, checkpoint: Checkpoint) {
+    pub(super) fn go(&mut self, position: u32, checkpoint: Checkpoint) {
         self.leads = false;
         self.following = false;
         (self.cursor.position, self.cursor.checkpoint) = (position, checkpoint);
@@ -301,14 +323,34 @@ impl App {
         }
     }
 
-    fn travel(&mut self, way: fn(&mut History, Cursor) -> Option<Cursor>, otherwise: &str) {
-        match way(&mut self.history, self.cursor) {
-            Some(to) => {
+    fn travel(&mut self, way: fn(&mut History, Cursor, View) -> Option<Visited>, otherwise: &str) {
+        match way(&mut self.history, self.cursor, self.view) {
+            Some((to, view)) => {
                 self.go(to.position, to.checkpoint);
                 self.cursor.channel = to.channel;
+                if let Some(view) = view {
+                    self.look(view);
+                }
             }
             None => self.tell(otherwise, false),
         }
+    }
+
+    /// To the cell of a list's chosen row.
+    fn enter_chosen(&mut self, list: PaneKind) {
+        match self.target(list) {
+            Some(to) => self.visit(to),
+            None => self.tell("nothing is listed here", false),
+        }
+    }
+
+    fn next_order(&mut self) {
+        self.ranking = match self.ranking {
+            Ranking::Reference => Ranking::Candidate,
+            Ranking::Candidate => Ranking::Difference,
+            Ranking::Difference => Ranking::Reference,
+        };
+        self.tell(format!("tokens by {}", words::ranking(self.ranking)), false);
     }
 
     fn drill(&mut self) {

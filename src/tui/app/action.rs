@@ -72,6 +72,12 @@ pub enum Action {
     Look(View),
     /// The whole map at once, or one column a position.
     Fit,
+    /// Show the diagnosis and ask for one; call it off while it is being made.
+    Diagnose,
+    /// To the cell that the verdict or the diagnosis speaks of.
+    Evidence,
+    /// The next order of the most likely tokens.
+    Order,
     /// Export the focused pane.
     ExportPane,
     /// Export the screen.
@@ -93,6 +99,8 @@ pub enum Action {
     },
     /// The mouse chose a position in the strip of tokens.
     SelectPosition(u32),
+    /// The mouse chose a row of a list.
+    Choose(PaneKind, usize),
     /// The mouse chose a pane.
     FocusOn(PaneKind),
     /// The mouse took hold of a split.

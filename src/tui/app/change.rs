@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Slot;
+use super::diagnosis::same_diagnosis;
 use crate::session::{SideStatus, Snapshot, SourceState};
 
 /// Whether two snapshots show the same; a session also publishes when only time has passed.
@@ -14,6 +15,7 @@ pub(super) fn looks_the_same(a: &Snapshot, b: &Snapshot) -> bool {
         _ => false,
     };
     same_focus
+        && same_diagnosis(&a.diagnosis, &b.diagnosis)
         && Arc::ptr_eq(&a.tokens, &b.tokens)
         && (Arc::ptr_eq(&a.rows, &b.rows) || a.rows == b.rows)
         && a.columns.len() == b.columns.len()

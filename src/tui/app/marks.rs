@@ -17,13 +17,15 @@ pub struct Mark {
     pub origin: bool,
     /// Whether it is the first divergence of all.
     pub first: bool,
+    /// Whether a diagnosis calls the operation itself faulty.
+    pub faulty: bool,
 }
 
 impl Mark {
     /// The look of one cell.
     pub fn of(state: &CellState) -> Self {
         let origin = matches!(state, CellState::Compared { origin: true, .. });
-        Self { shade: Shade::of(state), origin, first: false }
+        Self { shade: Shade::of(state), origin, ..Self::default() }
     }
 
     /// Both together: the worst shade, an origin if either is one.
@@ -33,6 +35,7 @@ impl Mark {
             shade: self.shade.max(other.shade),
             origin: self.origin || other.origin,
             first: self.first || other.first,
+            faulty: self.faulty || other.faulty,
         }
     }
 

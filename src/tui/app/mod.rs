@@ -3,20 +3,26 @@
 mod act;
 pub mod action;
 mod change;
+mod diagnosis;
 pub mod history;
+pub mod lists;
 pub mod marks;
 mod overlay;
 mod parts;
+pub mod rates;
 pub mod rows;
 
 use std::sync::Arc;
 
 pub use action::Action;
 use change::{axis, looks_the_same};
+use diagnosis::{FaultyCells, faulty_cells, same_diagnosis};
 use history::History;
+use lists::Lists;
 pub use marks::{ColumnMarks, Mark, divergences, findings};
 pub use overlay::{Overlay, Place};
 pub use parts::{Cursor, Effect, ExportRequest, ExportWhat, Message, Shown, Slot};
+use rates::Rates;
 pub use rows::{Row, Rows};
 
 use crate::compare::Ranking;
@@ -54,6 +60,10 @@ pub struct App {
     focus: Option<Arc<Focus>>,
     asked: Option<Wanted>,
     ranking: Ranking,
+    lists: Lists,
+    rates: Rates,
+    /// Cells of operations that a diagnosis calls faulty.
+    faulty: FaultyCells,
     effects: Vec<Effect>,
 }
 
@@ -82,16 +92,24 @@ impl App {
             focus: None,
             asked: None,
             ranking: Ranking::default(),
+            lists: Lists::default(),
+            rates: Rates::default(),
+            faulty: FaultyCells::new(),
             effects: Vec::new(),
             snapshot: Arc::clone(&snapshot),
         };
+        app.rates.take_in(&snapshot.records);
         app.take_in(snapshot);
         app
     }
 
     /// Shows a newer snapshot. Says whether it differs from the last one in anything that is shown.
     pub fn set_snapshot(&mut self, snapshot: Arc<Snapshot>) -> bool {
-        if looks_the_same(&self.snapshot, &snapshot) {
+        self.rates.take_in(&snapshot.records);
+        let shows_records = self.view == View::Records;
+        if looks_the_same(&self.snapshot, &snapshot)
+            && !(shows_records && self.snapshot.records.seen != snapshot.records.seen)
+        {
             self.snapshot = snapshot;
             return false;
         }
@@ -118,6 +136,10 @@ impl App {
         self.axis = axis(&snapshot);
         if let Some(focus) = &snapshot.focus {
             self.focus = Some(Arc::clone(focus));
+        }
+        self.lists.take_in(&self.snapshot, &snapshot);
+        if !same_diagnosis(&self.snapshot.diagnosis, &snapshot.diagnosis) || self.faulty.is_empty() {
+            self.faulty = faulty_cells(&snapshot);
         }
         self.snapshot = snapshot;
         let before = self.cursor;
@@ -188,10 +210,21 @@ impl App {
 
     /// What the screen shows of the place under the cursor.
     fn wanted(&self) -> Wanted {
-        let Cursor { position, checkpoint, .. } = self.cursor;
+        let Cursor { position, checkpoint, .. } = self.looked_at();
         let shows = self.view.info().shows;
         let needs = Needs { layers: shows.layers, scores: shows.scores, ranking: self.ranking };
         Wanted { position, checkpoint, needs }
+    }
+
+    /// The cell whose values are wanted: the cursor's, or that of the chosen finding while those are listed.
+    fn looked_at(&self) -> Cursor {
+        let chosen = (self.view == View::Garbage).then(|| self.target(PaneKind::Findings)).flatten();
+        chosen.unwrap_or(self.cursor)
+    }
+
+    /// The values of this cell, if they are those that were read last.
+    pub fn values_at(&self, position: u32, checkpoint: Checkpoint) -> Option<&Focus> {
+        self.focus.as_deref().filter(|f| (f.position, f.checkpoint) == (position, checkpoint))
     }
 
     /// What is to be read for the screen, if it was not asked for yet.
@@ -221,6 +254,16 @@ impl App {
         let len =
             |tensor: &Option<crate::trace::Tensor>| tensor.as_ref().map_or(0, |t| t.values.len() as u32);
         self.shown().any().map_or(0, |f| len(&f.reference).max(len(&f.candidate)))
+    }
+
+    /// By what the most likely tokens are ordered.
+    pub fn ranking(&self) -> Ranking {
+        self.ranking
+    }
+
+    /// How quickly records arrive.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     /// The data.
@@ -341,7 +384,8 @@ impl App {
             (_, Row::Layer(_)) => Mark::default(),
         };
         let first = self.first().is_some_and(|(p, c)| p == slot.position && row.contains(c));
-        Mark { first, origin: mark.origin || first, ..mark }
+        let faulty = self.faulty.contains(&(slot.position, row));
+        Mark { first, origin: mark.origin || first, faulty, ..mark }
     }
 
     /// Where the runs first part, according to the verdict.

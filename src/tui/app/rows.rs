@@ -6,7 +6,7 @@ use crate::model::Checkpoint;
 use crate::model::checkpoint::Phase;
 
 /// One row of the map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Row {
     /// All checkpoints of one layer.
     Layer(usize),

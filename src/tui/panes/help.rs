@@ -100,10 +100,14 @@ fn signs(context: Context<'_>) -> Vec<Line<'static>> {
     lines.push(Line::from(span(noise, theme.style(Role::Dim))));
     let beyond = Shade::of_severity(Severity(palette::SEVERITY_CEILING));
     for (mark, text) in [
-        (Mark { shade: beyond, origin: true, first: true }, "the first divergence"),
+        (Mark { shade: beyond, origin: true, first: true, ..Mark::default() }, "the first divergence"),
         (
-            Mark { shade: beyond, origin: true, first: false },
+            Mark { shade: beyond, origin: true, ..Mark::default() },
             "an error enters here too: beyond noise while its inputs are within",
+        ),
+        (
+            Mark { shade: beyond, faulty: true, ..Mark::default() },
+            "a faulty operation, once a diagnosis (D) is there: wrong by itself, not by what reached it",
         ),
         (Mark { shade: beyond, ..Mark::default() }, "beyond noise, after an error"),
         (Mark { shade: Shade::Infinite, ..Mark::default() }, "NaN or infinite"),

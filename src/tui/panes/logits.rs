@@ -66,7 +66,7 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn figures(context: Context<'_>, focus: &Focus) -> Option<Line<'static>> {
+pub(super) fn figures(context: Context<'_>, focus: &Focus) -> Option<Line<'static>> {
     let theme = context.theme;
     let logits = focus.logits?;
     let same = if logits.top1_agrees { ("same first", Role::Good) } else { ("first differs", Role::Bad) };
@@ -104,7 +104,7 @@ fn row(
 }
 
 /// A leading or trailing space of a token matters, so it is shown.
-fn visible_spaces(context: Context<'_>, piece: &str) -> Vec<Span<'static>> {
+pub(super) fn visible_spaces(context: Context<'_>, piece: &str) -> Vec<Span<'static>> {
     let text = context.theme.style(Role::Text);
     let dim = context.theme.style(Role::Dim);
     let core = piece.trim_matches(' ');
@@ -118,7 +118,7 @@ fn visible_spaces(context: Context<'_>, piece: &str) -> Vec<Span<'static>> {
 }
 
 /// A bar of eighths of a character.
-fn bar(share: f32, width: usize) -> String {
+pub(super) fn bar(share: f32, width: usize) -> String {
     const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
     let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
     let eighths = (share * width as f32 * 8.0).round() as usize;

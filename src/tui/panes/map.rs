@@ -149,6 +149,16 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         Span::styled("◆ first", theme.style(Role::Bad)),
         Span::styled("  ◇ error enters", theme.style(Role::Bad)),
     ]);
+    let legend = if app.diagnosed().is_some() {
+        Line::from(
+            vec![Span::styled("✘ faulty", theme.bold(Role::Bad)), Span::raw("  ")]
+                .into_iter()
+                .chain(legend.spans)
+                .collect::<Vec<_>>(),
+        )
+    } else {
+        legend
+    };
     let inner = frame(context, PaneKind::Map, &title, Some(&legend), area, buf);
     if inner.is_empty() {
         return;
@@ -240,7 +250,8 @@ fn draw_cells(context: Context<'_>, geometry: &Geometry, buf: &mut Buffer) {
             if geometry.per_line == 1 {
                 // A sign stands once, in the row's middle line.
                 let middle = line % geometry.row_height == (geometry.row_height - 1) / 2;
-                let shown = if middle { upper } else { Mark { origin: false, first: false, ..upper } };
+                let shown =
+                    if middle { upper } else { Mark { origin: false, first: false, faulty: false, ..upper } };
                 let (glyph, style) = theme.mark(shown);
                 let glyph = if middle || FILLING.contains(&glyph) { glyph } else { ' ' };
                 paint(buf, x, y, geometry.column_width, glyph, style);
@@ -279,7 +290,7 @@ fn half_blocks(context: Context<'_>, upper: Mark, lower: Mark) -> (char, Style) 
     let theme = context.theme;
     // An entrance is told by a colour that nothing else has; the first one is the cursor's to show.
     let color = |mark: Mark| -> Option<Color> {
-        if mark.origin && mark.is_beyond() {
+        if mark.faulty || mark.origin && mark.is_beyond() {
             Some(theme.color(Rgb(255, 255, 255)))
         } else {
             theme.block(mark.shade)

@@ -1,14 +1,24 @@
 //! The panes, one a file: each draws what the state says into its rectangle and changes nothing.
 
+pub mod diagnosis;
 pub mod elements;
+pub mod finding;
+pub mod findings;
 pub mod footer;
 pub mod garbage;
 pub mod heatmap;
 pub mod help;
+pub mod kl;
+mod list;
 pub mod logits;
 pub mod map;
+pub mod operation;
+pub mod operations;
 pub mod pair;
+pub mod ranking;
+pub mod records;
 pub mod side_by_side;
+pub mod texts;
 pub mod title;
 pub mod tokens;
 pub mod verdict;
@@ -50,6 +60,15 @@ fn face(pane: PaneKind) -> (Draw, Option<Hit>) {
         PaneKind::Elements => (elements::draw, None),
         PaneKind::Verdict => (verdict::draw, None),
         PaneKind::Garbage => (garbage::draw, None),
+        PaneKind::Findings => (findings::draw, Some(findings::hit)),
+        PaneKind::Finding => (finding::draw, None),
+        PaneKind::Diagnosis => (diagnosis::draw, None),
+        PaneKind::Operations => (operations::draw, Some(operations::hit)),
+        PaneKind::Operation => (operation::draw, None),
+        PaneKind::Records => (records::draw, Some(records::hit)),
+        PaneKind::Ranking => (ranking::draw, None),
+        PaneKind::Texts => (texts::draw, None),
+        PaneKind::Kl => (kl::draw, Some(kl::hit)),
     }
 }
 

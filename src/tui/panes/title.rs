@@ -10,8 +10,10 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
+use super::list::fit;
 use super::{Context, put, span};
 use crate::session::{RunState, SideStatus, SourceState};
+use crate::text::safe;
 use crate::tui::theme::Role;
 use crate::tui::words;
 use crate::wording;
@@ -39,6 +41,9 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         left.spans.extend(sides.spans);
         return put(buf, area, 0, &left);
     }
+    let room = (area.width as usize).saturating_sub(left.width() + right.width());
+    let mut right = right;
+    right.spans.splice(0..0, stepping(context, room));
     let width = right.width();
     if !named {
         let (a, b) = (&snapshot.reference, &snapshot.candidate);
@@ -105,6 +110,29 @@ fn source(context: Context<'_>, status: &SideStatus, worded: bool) -> Vec<Span<'
     let text = if quiet && !worded { words::count(status) } else { wording::state(status) };
     let style = context.theme.bold(words::role(wording::state_tone(&status.state)));
     vec![span(&format!("{} {text}", words::sign(&status.state)), style)]
+}
+
+/// How the session steps, as much of it as fits into `room`.
+fn stepping(context: Context<'_>, room: usize) -> Vec<Span<'static>> {
+    /// Less of a sentence says nothing.
+    const LEAST: usize = 14;
+    let mut spans = Vec::new();
+    let mut left = room.saturating_sub(2);
+    for (text, role) in words::stepping(&context.app.snapshot().stepping) {
+        let gap = 2;
+        let text = safe(&text);
+        let text = if text.width() + gap <= left {
+            text.into_owned()
+        } else if left >= LEAST + gap {
+            fit(&text, left - gap)
+        } else {
+            continue;
+        };
+        left -= text.width() + gap;
+        spans.push(span(&text, context.theme.bold(role)));
+        spans.push(Span::raw(" ".repeat(gap)));
+    }
+    spans
 }
 
 fn run_state(context: Context<'_>) -> Line<'static> {

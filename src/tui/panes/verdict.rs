@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Context, frame, heading, span, text};
+use crate::session::DiagnosisState;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 use crate::tui::words;
@@ -24,7 +25,15 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let mut title = heading(context, PaneKind::Verdict, "verdict");
     title.spans.push(Span::raw(" "));
     title.spans.push(Span::styled(format!(" {label} "), theme.bar(role)));
-    let inner = frame(context, PaneKind::Verdict, &title, None, area, buf);
+    // What there is to do about it: ask for a diagnosis, or go to what it speaks of.
+    let hint = match &snapshot.diagnosis {
+        DiagnosisState::Done(_) => "v evidence",
+        DiagnosisState::Running { .. } => "",
+        _ => "D diagnose",
+    };
+    let right = Line::from(span(hint, theme.style(Role::Dim)));
+    let right = (!hint.is_empty()).then_some(&right);
+    let inner = frame(context, PaneKind::Verdict, &title, right, area, buf);
     let mut lines: Vec<Line<'_>> = wording::verdict(&snapshot.verdict)
         .iter()
         .enumerate()
@@ -36,6 +45,9 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
             Line::from(span(&sentence.text, style))
         })
         .collect();
+    if let Some((text, role)) = words::diagnosis(&snapshot.diagnosis) {
+        lines.insert(1.min(lines.len()), Line::from(span(&text, theme.bold(role))));
+    }
     let notes = words::notes("reference", &snapshot.reference.notes)
         .into_iter()
         .chain(words::notes("candidate", &snapshot.candidate.notes));

@@ -2,8 +2,12 @@
 //! They share one cursor.
 
 mod arrangement;
+mod diagnosis;
+mod garbage;
 mod layer;
+mod logits;
 mod overview;
+mod records;
 mod tensor;
 
 pub use arrangement::{Arrangement, Share, Tree};
@@ -81,6 +85,14 @@ views! {
     Layer => layer;
     /// One tensor.
     Tensor => tensor;
+    /// The most likely tokens.
+    Logits => logits;
+    /// Every finding of garbage.
+    Garbage => garbage;
+    /// Which operation is faulty.
+    Diagnosis => diagnosis;
+    /// Records as they arrive.
+    Records => records;
 }
 
 impl View {
@@ -96,9 +108,10 @@ impl View {
         panes
     }
 
-    /// The pane that has the focus when the view is entered.
+    /// The pane that has the focus when the view is entered: its list, if it has one.
     pub fn first_pane(self) -> PaneKind {
-        self.panes()[0]
+        let panes = self.panes();
+        panes.iter().copied().find(|pane| pane.chooses()).unwrap_or(panes[0])
     }
 }
 

@@ -1,0 +1,98 @@
+//! Operations that a diagnosis calls faulty, in order of execution.
+//!
+//! ```text
+//! ─ faulty operations ──────────────────────────────────── 1 of 6 ─
+//!    side       checkpoint      worst at  positions  mistake
+//! ▸  candidate  Qcur_rope-0           17  64 of 64   rope-pairing
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Line;
+
+use super::list::{self, Column, number, text};
+use super::{Context, frame, heading, put, span};
+use crate::session::{DiagnosisState, Faulty};
+use crate::tui::app::Action;
+use crate::tui::kinds::PaneKind;
+use crate::tui::theme::Role;
+use crate::tui::words;
+
+const PANE: PaneKind = PaneKind::Operations;
+
+const COLUMNS: [Column; 5] = [
+    text("side", 9),
+    text("checkpoint", 15),
+    text("mistake", 20),
+    text("positions", 12),
+    number("worst at", 8),
+];
+
+/// Draws it.
+pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
+    let (app, theme) = (context.app, context.theme);
+    let title = heading(context, PANE, PANE.name());
+    let right = list::place(context, PANE);
+    let inner = frame(context, PANE, &title, right.as_ref(), area, buf);
+    if inner.is_empty() {
+        return;
+    }
+    if app.list_len(PANE) == 0 {
+        let (text, role) = match &app.snapshot().diagnosis {
+            DiagnosisState::Done(_) => ("none", Role::Good),
+            DiagnosisState::Running { .. } => ("still being looked for", Role::Dim),
+            _ => ("not looked for yet: D diagnoses", Role::Dim),
+        };
+        put(buf, inner, 0, &Line::from(span(text, theme.style(role))));
+        return;
+    }
+    let gutter = list::GUTTER.min(inner.width);
+    let heads = Rect { x: inner.x + gutter, width: inner.width - gutter, ..inner };
+    put(buf, heads, 0, &list::heads(context, &COLUMNS, heads.width.saturating_sub(1)));
+    let body = list::body(Rect { x: inner.x, width: inner.width, ..area }, 1);
+    list::rows(context, PANE, body, buf, |row, room| {
+        let Some(faulty) = app.operation(row) else { return Line::default() };
+        let cells: [(String, Style); 5] = [
+            (faulty.side.to_string(), theme.style(words::side_role(faulty.side))),
+            (faulty.checkpoint.to_string(), theme.bold(Role::Text)),
+            (mistake(faulty), theme.bold(if faulty.instrument { Role::Caution } else { Role::Bad })),
+            (positions(&faulty.positions), theme.style(Role::Dim)),
+            (faulty.worst_at.to_string(), theme.style(Role::Dim)),
+        ];
+        list::line(&COLUMNS, &cells, room)
+    });
+}
+
+/// The kind of mistake in a word.
+fn mistake(faulty: &Faulty) -> String {
+    faulty.mistake.clone().unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// `17`, `0–63`, `12 of 3–40`: how many, from where to where.
+fn positions(positions: &[u32]) -> String {
+    match positions {
+        [] => "-".to_owned(),
+        [one] => one.to_string(),
+        [first, .., last] if (last - first) as usize + 1 == positions.len() => format!("{first}–{last}"),
+        [first, .., last] => format!("{} of {first}–{last}", positions.len()),
+    }
+}
+
+/// The operation at (x, y).
+pub fn hit(context: Context<'_>, area: Rect, _: u16, y: u16) -> Option<Action> {
+    list::hit(context, PANE, list::body(area, 1), y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_named_briefly() {
+        assert_eq!(positions(&[]), "-");
+        assert_eq!(positions(&[7]), "7");
+        assert_eq!(positions(&[7, 8, 9]), "7–9");
+        assert_eq!(positions(&[7, 9, 12]), "3 of 7–12");
+    }
+}
