@@ -182,6 +182,20 @@ pub fn coverage(c: &Coverage) -> Vec<(Tone, String)> {
             format!("{} recorded in part, and judged over that part", wording::count(c.partial, "cell"));
         out.push((Tone::Caution, text));
     }
+    if let Some((found, tokens)) = c.padded {
+        let text = format!(
+            "{found} logits were recorded a position where the model has {tokens} tokens: the last {} are padding and not judged",
+            found - tokens
+        );
+        out.push((Tone::Caution, text));
+    }
+    if c.inferred > 0 {
+        let text = format!(
+            "the trace names no token at {}: inferred from the embedding, whose right row can so not be told from a wrong one",
+            wording::count(c.inferred, "position")
+        );
+        out.push((Tone::Caution, text));
+    }
     if !c.foreign.is_empty() {
         let names: Vec<String> = c.foreign.keys().take(6).map(ToString::to_string).collect();
         out.push((

@@ -86,6 +86,10 @@ pub struct Coverage {
     pub unjudged: BTreeMap<String, usize>,
     /// Records of checkpoints that this model has not.
     pub foreign: BTreeMap<Checkpoint, usize>,
+    /// Positions whose token the trace does not name; it was inferred from the embedding.
+    pub inferred: usize,
+    /// Logits recorded a position and tokens of the model, where those are more than these: the rest is not judged.
+    pub padded: Option<(usize, usize)>,
 }
 
 impl Coverage {

@@ -1,7 +1,7 @@
 //! One recorded row against the computed one.
 
+use super::computed::Computed;
 use super::floor::{EPSILON, Floor, SUMS};
-use super::machine::Computed;
 
 /// What a row may deviate by.
 #[derive(Clone, Copy, Debug)]

@@ -3,20 +3,24 @@
 //! within about 1e-6 whatever its weights, so that mistakes show that comparing two runs cannot see.
 //!
 //! A way through the files: `traced` reads the run through the graph, `stretch` says what a node can be
-//! recomputed from, `arithmetic` holds one way of rounding a file, `machine` (with `product`) evaluates,
-//! `judge` compares with the `floor`, `ties` lets roundings fall the other way, `choice` and `run` find
+//! recomputed from, `arithmetic` holds one way of rounding a file, `machine` (with `product` and `history`) evaluates
+//! and makes one `computed` row a position, `probe` shows what is not known exactly, `judge` compares with the `floor`, `ties` lets roundings fall the other way, `choice` and `run` find
 //! the arithmetic of each `kind` of node and judge all cells by it, `hypotheses` say what kind of
 //! mistake a faulty node holds.
 
 pub mod arithmetic;
+pub mod change;
 pub mod choice;
+pub mod computed;
 pub mod document;
 pub mod findings;
 pub mod floor;
+mod history;
 pub mod hypotheses;
 pub mod judge;
 pub mod kind;
 pub mod machine;
+pub mod probe;
 pub mod product;
 mod run;
 pub mod stretch;

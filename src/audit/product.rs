@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::arithmetic::Rule;
-use super::machine::Computed;
+use super::computed::Computed;
 use crate::engine::cpu::dot;
 use crate::engine::cpu::weights::Matrix;
 use crate::gguf::WeightType;

@@ -2,7 +2,7 @@
 //! it up and another down, and a whole row of products is off by that one step.
 
 use super::arithmetic::{Part, Rule, Tie};
-use super::machine::Computed;
+use super::computed::Computed;
 use super::product::{Row, Weights};
 
 /// More candidates than this in one row are not ties but a wrong rule.

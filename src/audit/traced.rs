@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
-use crate::model::{Checkpoint, Graph, NodeId};
+use rayon::prelude::*;
+
+use super::AuditError;
+use crate::engine::cpu::kernel::Bound;
+use crate::gguf::Gguf;
+use crate::model::{Checkpoint, Graph, NodeId, Op};
 use crate::trace::{Dtype, Store, Tensor, TraceError};
 
 /// Rows of one node, by position.
@@ -42,6 +47,14 @@ pub struct Recorded {
     pub absolute: f32,
 }
 
+impl Recorded {
+    /// Whether it is `row`, up to what recording may have cost.
+    fn is(&self, row: &[f32]) -> bool {
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= b.abs() * self.relative + self.absolute;
+        self.values.len() == row.len() && self.values.iter().zip(row).all(near)
+    }
+}
+
 /// One run, read through the eyes of a graph.
 pub struct Traced<'a> {
     store: &'a Store,
@@ -55,6 +68,10 @@ pub struct Traced<'a> {
     foreign: BTreeMap<Checkpoint, usize>,
     /// Records whose number of values cannot be the node's.
     misshapen: BTreeMap<Checkpoint, usize>,
+    /// Logits a position, if more than the model has.
+    padded: Option<usize>,
+    /// Tokens that the trace does not name.
+    inferred: BTreeMap<u32, u32>,
 }
 
 impl<'a> Traced<'a> {
@@ -70,6 +87,8 @@ impl<'a> Traced<'a> {
             tables: Mutex::default(),
             foreign: BTreeMap::new(),
             misshapen: BTreeMap::new(),
+            padded: None,
+            inferred: BTreeMap::new(),
         };
         for position in store.positions() {
             for checkpoint in store.checkpoints(position) {
@@ -86,7 +105,11 @@ impl<'a> Traced<'a> {
                 } else {
                     // A vocabulary may be padded.
                     let found: usize = axes.product();
-                    found == expected || (checkpoint == Checkpoint::LOGITS && found > expected)
+                    let padded = checkpoint == Checkpoint::LOGITS && found > expected;
+                    if padded {
+                        traced.padded = traced.padded.max(Some(found));
+                    }
+                    found == expected || padded
                 };
                 if !fits || cell.len == 0 {
                     *traced.misshapen.entry(checkpoint).or_default() += 1;
@@ -186,7 +209,53 @@ impl<'a> Traced<'a> {
 
     /// The token at `position`.
     pub fn token(&self, position: u32) -> Option<u32> {
-        self.store.token(position).map(|t| t.id)
+        self.store.token(position).map(|t| t.id).or_else(|| self.inferred.get(&position).copied())
+    }
+
+    /// Logits a position, if the trace has more than the model.
+    pub fn padded(&self) -> Option<usize> {
+        self.padded
+    }
+
+    /// Positions whose token was inferred.
+    pub fn inferred(&self) -> usize {
+        self.inferred.len()
+    }
+
+    /// Where the trace names no token but has its embedding: takes the first token whose row in the
+    /// matrix is what was recorded.
+    pub fn infer_tokens(&mut self, gguf: &Arc<Gguf>) -> Result<(), AuditError> {
+        let Some(index) = self.graph.nodes.iter().position(|n| matches!(n.op, Op::Embed)) else {
+            return Ok(());
+        };
+        let unknown = |p: &u32| self.store.token(*p).is_none();
+        let mut open: BTreeMap<u32, Recorded> = BTreeMap::new();
+        for position in self.full[index].iter().copied().filter(unknown) {
+            if let Some(recorded) = self.read(NodeId(index as u32), position)? {
+                open.insert(position, recorded);
+            }
+        }
+        if open.is_empty() {
+            return Ok(());
+        }
+        let bound = Bound::new(gguf, &self.graph.nodes[index])?;
+        let Some(matrix) = bound.matrix() else { return Ok(()) };
+        let rows = matrix.info().rows().min(self.graph.n_vocab);
+        let found: Vec<Vec<(u32, u32)>> = (0..rows)
+            .into_par_iter()
+            .map_init(
+                || vec![0.0_f32; matrix.info().row_len()],
+                |row, token| {
+                    matrix.row(token, row);
+                    let is = |(_, recorded): &(&u32, &Recorded)| recorded.is(row);
+                    open.iter().filter(is).map(|(&position, _)| (position, token as u32)).collect()
+                },
+            )
+            .collect();
+        for (position, token) in found.into_iter().flatten() {
+            self.inferred.entry(position).or_insert(token);
+        }
+        Ok(())
     }
 
     /// Tokens in the batch that computed `position`.

@@ -53,10 +53,8 @@ impl Rule for F16Groups {
         }
     }
     fn sum(&self, weights: &[f32], column: &[f64]) -> Option<f64> {
-        let groups = weights.chunks(GROUP).zip(column.chunks(GROUP));
-        Some(groups.fold(0.0, |sum, (w, x)| {
-            half::round(sum + w.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum::<f64>())
-        }))
+        let weights: Vec<f64> = weights.iter().map(|&w| w.into()).collect();
+        Some(sum(&weights, column))
     }
     fn evaluate(&self, node: &Node, _: &Bound, _: Moment, inputs: &[&[f64]], out: &mut [f64]) -> bool {
         let Op::Mix(a) = &node.op else { return false };

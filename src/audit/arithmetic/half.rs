@@ -1,23 +1,18 @@
 //! Sums in f16: one rounding of an exact sum to the nearest f16.
 
-/// Nearest f16 to an f64, half to even: one rounding, where going through f32 would make two.
+/// Nearest f16 to an f64, half to even: one rounding, where going through f32 would make two. Without
+/// branches, so that loops over it become vectors.
+#[inline]
 pub fn round(x: f64) -> f64 {
-    /// Units of 2⁻²⁴, the step of f16's smallest numbers, are whole numbers of f64 here.
-    const SMALLEST: f64 = 1.5 * (1_u64 << 28) as f64;
+    /// Below this, f16's numbers lie 2⁻²⁴ apart, as they do just above it.
+    const SMALLEST: f64 = 1.0 / 16384.0;
     /// Beyond the middle between the largest f16 and the next step.
     const LARGEST: f64 = 65520.0;
-    let size = x.abs();
-    if !(size < LARGEST) {
-        return if x.is_nan() { x } else { f64::INFINITY.copysign(x) };
-    }
-    let magic = if size < 1.0 / 16384.0 {
-        SMALLEST
-    } else {
-        // 2^(exponent of x) · 1.5 · 2^42: adding it leaves ten bits behind the leading one.
-        let power = f64::from_bits(size.to_bits() & (0x7ff << 52));
-        power * 1.5 * (1_u64 << 42) as f64
-    };
-    (x + magic) - magic
+    let power = f64::from_bits(x.abs().max(SMALLEST).to_bits() & (0x7ff << 52));
+    // 1.5 · 2⁴² of the leading bit: adding it leaves ten bits behind that one.
+    let magic = power * 1.5 * (1_u64 << 42) as f64;
+    let rounded = (x + magic) - magic;
+    if x.abs() < LARGEST { rounded } else { x + f64::INFINITY.copysign(x) }
 }
 
 #[cfg(test)]

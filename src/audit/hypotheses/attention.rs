@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
-use crate::audit::machine::{Change, Slots};
+use crate::audit::change::{Change, Slots};
 use crate::model::Op;
 use crate::model::departure::Grouping;
 use crate::model::graph::Attention;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::audit::AuditError;
+use crate::audit::change::{Change, Execute};
 use crate::audit::choice::Choice;
-use crate::audit::machine::{Change, Evaluation, Execute, Machine};
+use crate::audit::machine::{Evaluation, Machine};
 use crate::audit::run::Auditor;
 use crate::audit::stretch::{Reach, Stretch};
 use crate::audit::traced::Traced;

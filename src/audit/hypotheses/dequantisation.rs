@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
 use crate::audit::arithmetic::minima;
-use crate::audit::machine::Change;
+use crate::audit::change::Change;
 use crate::audit::product::Weights;
 use crate::engine::cpu::weights::Matrix;
 use crate::model::{Op, View, misread};

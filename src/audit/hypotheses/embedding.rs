@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
-use crate::audit::machine::Change;
+use crate::audit::change::Change;
 use crate::audit::product::Weights as _;
 use crate::model::view::RowOrder;
 use crate::model::{Op, View};

@@ -3,7 +3,7 @@
 
 use super::{Case, Hypothesis, Trial};
 use crate::audit::AuditError;
-use crate::audit::machine::Change;
+use crate::audit::change::Change;
 use crate::audit::run::Auditor;
 use crate::fault::FAULTS;
 use crate::model::{Checkpoint, NodeId};

@@ -32,8 +32,9 @@ mod weights_differ;
 use std::collections::BTreeSet;
 
 use super::AuditError;
+use super::change::Change;
 use super::choice::Choice;
-use super::machine::{Change, Evaluation};
+use super::machine::Evaluation;
 use super::run::{Auditor, Judged};
 use super::stretch::Stretch;
 pub use case::Case;

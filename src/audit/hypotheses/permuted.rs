@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
-use crate::audit::machine::Change;
+use crate::audit::change::Change;
 
 /// See the module.
 pub struct Permuted;

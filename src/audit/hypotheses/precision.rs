@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
-use crate::audit::machine::Change;
+use crate::audit::change::Change;
 
 /// See the module.
 pub struct Precision;

@@ -4,7 +4,7 @@ use std::f64::consts::{PI, TAU};
 use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
-use crate::audit::machine::Change;
+use crate::audit::change::Change;
 use crate::engine::cpu::ops;
 use crate::model::Op;
 use crate::model::graph::{Pairing, Rope};

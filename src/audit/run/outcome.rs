@@ -1,0 +1,75 @@
+//! What comes of it: the kinds of mistakes, and the findings.
+
+use super::Auditor;
+use crate::audit::AuditError;
+use crate::audit::findings::{Audit, Conclusion, KindFindings};
+use crate::audit::hypotheses::{self, Diagnosis, Finding};
+impl Auditor<'_> {
+    /// Says what kind of mistake each faulty node holds, once it is known which are faulty.
+    pub(super) fn explain(&mut self, progress: &mut dyn FnMut(usize)) -> Result<(), AuditError> {
+        for (i, finding) in std::mem::take(&mut self.findings).into_iter().enumerate() {
+            self.go_on()?;
+            let diagnoses = match self.misrecorded_input(&finding) {
+                Some(knock_on) => vec![knock_on],
+                None => hypotheses::explain(self, &finding)?,
+            };
+            let pattern =
+                if diagnoses.is_empty() { hypotheses::describe(self, &finding)? } else { String::new() };
+            (self.faulty[i].diagnoses, self.faulty[i].pattern) = (diagnoses, pattern);
+            progress(i + 1);
+        }
+        Ok(())
+    }
+
+    /// Where an input of the node was recorded wrongly, the node cannot be held to it.
+    pub(super) fn misrecorded_input(&self, finding: &Finding) -> Option<Diagnosis> {
+        let graph = self.graph();
+        let wrong =
+            finding.stretch.sources.iter().filter_map(|&id| graph.node(id).checkpoint).find(|source| {
+                let recorded = self.faulty.iter().find(|f| f.checkpoint == *source);
+                recorded.and_then(|f| f.diagnoses.first()).is_some_and(|d| d.instrument)
+            })?;
+        Some(Diagnosis {
+            mistake: "recorded-input".to_owned(),
+            says: format!("its input {wrong} was recorded wrongly, so that it cannot be judged by it"),
+            instrument: true,
+            before: finding.worst.0,
+            after: finding.worst.0,
+            explained: finding.faulty.len(),
+            tried: finding.faulty.len(),
+        })
+    }
+
+    pub(super) fn finish(self) -> Audit {
+        let choices = self.choices;
+        let kinds = self
+            .kinds
+            .into_iter()
+            .filter(|(_, tally)| tally.cells > 0)
+            .map(|(kind, mut tally)| {
+                tally.deviations.sort_by(f64::total_cmp);
+                let at = |q: f64| {
+                    let last = tally.deviations.len().saturating_sub(1) as f64;
+                    tally.deviations.get((last * q).round() as usize).copied().unwrap_or(f64::NAN)
+                };
+                KindFindings {
+                    kind,
+                    arithmetic: choices.get(&kind).map_or("", |c| c.title()),
+                    explained: tally.faulty < tally.cells,
+                    nodes: tally.nodes,
+                    cells: tally.cells,
+                    median: at(0.5),
+                    worst: at(1.0),
+                    otherwise: tally.otherwise,
+                    ties: tally.ties,
+                    floor: tally.floor,
+                    worst_value: tally.worst_value,
+                    faulty: tally.faulty,
+                }
+            })
+            .collect();
+        let audit = Audit { kinds, faulty: self.faulty, coverage: self.coverage };
+        debug_assert!(audit.conclusion() != Conclusion::Clean || audit.coverage.judged() > 0);
+        audit
+    }
+}
