@@ -712,7 +712,11 @@ std::string header(const Options & o, const llama_model * model, uint32_t n_ctx,
     other["n_ubatch"] = std::to_string(o.batch_prefill ? o.ubatch : 1);
     other["repack"]   = o.repack ? "true" : "false";
     other["system"]   = quoted(system);
+    ggml_backend_dev_t gpu = o.gpu_layers == 0 ? nullptr : ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU);
+    if (gpu == nullptr && o.gpu_layers != 0) gpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU);
+    const std::string backend = gpu == nullptr ? "CPU" : ggml_backend_reg_name(ggml_backend_dev_backend_reg(gpu));
     if (o.gpu_layers != 0) other["gpu_layers"] = std::to_string(o.gpu_layers);
+    if (gpu != nullptr) other["device"] = quoted(ggml_backend_dev_description(gpu));
     if (o.temperature > 0) {
         append_number(other["temperature"], o.temperature);
         append_number(other["top_p"], o.top_p);
@@ -723,7 +727,7 @@ std::string header(const Options & o, const llama_model * model, uint32_t n_ctx,
     for (const auto & [type, count] : weights.tensors) types += (types.empty() ? "{" : ",") + quoted(type) + ":" + std::to_string(count);
     types += types.empty() ? "{}" : "}";
 
-    std::string line = "{\"paritty\":1,\"team\":" + quoted(o.team) + ",\"backend\":\"" + (o.gpu_layers == 0 ? "CPU" : "GPU") + "\"" +
+    std::string line = "{\"paritty\":1,\"team\":" + quoted(o.team) + ",\"backend\":" + quoted(backend) +
         ",\"model\":{\"name\":" + quoted(name.empty() ? stem : name) + ",\"arch\":" + quoted(metadata(model, "general.architecture")) +
         ",\"n_layer\":" + std::to_string(llama_model_n_layer(model)) + ",\"n_embd\":" + std::to_string(llama_model_n_embd(model)) +
         ",\"n_vocab\":" + std::to_string(llama_vocab_n_tokens(llama_model_get_vocab(model))) + ",\"size\":" + std::to_string(file.st_size);

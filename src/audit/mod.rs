@@ -26,6 +26,7 @@ mod run;
 pub mod stretch;
 mod ties;
 pub mod traced;
+mod turned;
 
 pub use findings::{Audit, Conclusion, Coverage, FaultyNode, KindFindings};
 pub use hypotheses::Diagnosis;

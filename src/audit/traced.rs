@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use rayon::prelude::*;
 
 use super::AuditError;
+use super::arithmetic::cache_blocks::{TURN, hadamard};
 use crate::engine::cpu::kernel::Bound;
 use crate::gguf::Gguf;
 use crate::model::{Checkpoint, Graph, NodeId, Op};
@@ -72,6 +73,8 @@ pub struct Traced<'a> {
     padded: Option<usize>,
     /// Tokens that the trace does not name.
     inferred: BTreeMap<u32, u32>,
+    /// Whether what attention made was recorded before it was turned back.
+    turned: bool,
 }
 
 impl<'a> Traced<'a> {
@@ -89,6 +92,7 @@ impl<'a> Traced<'a> {
             misshapen: BTreeMap::new(),
             padded: None,
             inferred: BTreeMap::new(),
+            turned: false,
         };
         for position in store.positions() {
             for checkpoint in store.checkpoints(position) {
@@ -177,7 +181,17 @@ impl<'a> Traced<'a> {
             }
         }
         values.truncate(full);
+        if self.turned && matches!(node.op, Op::Mix(_)) && values.len() == full {
+            let mut row: Vec<f64> = values.iter().map(|&x| x.into()).collect();
+            hadamard(&mut row, TURN);
+            values = row.into_iter().map(|x| x as f32).collect();
+        }
         Ok(Some(Recorded { values, full, relative, absolute }))
+    }
+
+    /// Turns what attention made back when it is read.
+    pub fn turn_back(&mut self) {
+        self.turned = true;
     }
 
     /// All full rows of a node. Kept until [`Traced::forget`].

@@ -90,6 +90,22 @@ pub fn build() -> String {
     format!("llama.cpp {llama}, ggml {ggml} ({commit})")
 }
 
+/// The first GPU that llama.cpp was built for and finds: kind of backend (`CUDA`, `Vulkan` …) and what it is.
+pub fn gpu() -> Option<(String, String)> {
+    use llama_cpp_sys_2 as sys;
+    // SAFETY: devices and what they are called live as long as the process.
+    #[allow(unsafe_code)]
+    unsafe {
+        let device = [sys::GGML_BACKEND_DEVICE_TYPE_GPU, sys::GGML_BACKEND_DEVICE_TYPE_IGPU]
+            .into_iter()
+            .map(|kind| sys::ggml_backend_dev_by_type(kind))
+            .find(|device| !device.is_null())?;
+        let kind = CStr::from_ptr(sys::ggml_backend_reg_name(sys::ggml_backend_dev_backend_reg(device)));
+        let what = CStr::from_ptr(sys::ggml_backend_dev_description(device));
+        Some((kind.to_string_lossy().into_owned(), what.to_string_lossy().into_owned()))
+    }
+}
+
 /// The instruction sets and options that llama.cpp was built with and found on this machine.
 pub fn system_info() -> String {
     // SAFETY: returns a pointer to a static buffer that is filled before it returns; only the thread

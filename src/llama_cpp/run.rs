@@ -98,6 +98,11 @@ impl LlamaRun {
         }
     }
 
+    /// The GPU that has layers of the model, if one has.
+    fn gpu(&self) -> Option<(String, String)> {
+        (self.settings.load.gpu_layers != 0).then(super::gpu).flatten()
+    }
+
     fn other_settings(&self) -> Map<String, Value> {
         let RunSettings { load, context, sampling, .. } = &self.settings;
         let mut other = Map::new();
@@ -107,6 +112,9 @@ impl LlamaRun {
         other.insert("weight_types".into(), json!(self.weight_types));
         if load.gpu_layers != 0 {
             other.insert("gpu_layers".into(), json!(load.gpu_layers));
+        }
+        if let Some((_, device)) = self.gpu() {
+            other.insert("device".into(), json!(device));
         }
         if sampling.temperature > 0.0 {
             other.insert("temperature".into(), decimal(sampling.temperature));
@@ -130,7 +138,7 @@ impl Run for LlamaRun {
         Header {
             paritty: 1,
             team: "llama.cpp".into(),
-            backend: if self.settings.load.gpu_layers == 0 { "CPU" } else { "GPU" }.into(),
+            backend: self.gpu().map_or_else(|| "CPU".into(), |(kind, _)| kind),
             model: ModelInfo {
                 name: model.metadata("general.name").or_else(|| file(model.path())).unwrap_or_default(),
                 arch: model.metadata("general.architecture").unwrap_or_default(),

@@ -3,6 +3,9 @@
 /// Values that share a scale.
 pub const BLOCK: usize = 32;
 
+/// Width of the matrix by which llama.cpp turns values before it stores them.
+pub const TURN: usize = 64;
+
 /// The levels of IQ4_NL.
 const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 

@@ -7,7 +7,7 @@
 
 mod bf16_operands;
 mod blocks;
-mod cache_blocks;
+pub mod cache_blocks;
 mod exact;
 mod f16_accumulator;
 mod f16_cache;

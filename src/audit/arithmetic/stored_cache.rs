@@ -2,7 +2,7 @@
 //! them, and all sums are f32. llama.cpp on the CPU with `--kv`. Where heads are whole multiples of 64 wide, newer
 //! ones turn what they quantise by a Walsh-Hadamard matrix first, and the result back.
 
-use super::cache_blocks::{BLOCK, hadamard, iq4_nl, q4_0, q4_1, q5_0, q5_1};
+use super::cache_blocks::{BLOCK, TURN, hadamard, iq4_nl, q4_0, q4_1, q5_0, q5_1};
 use super::{Circumstance, Rule, q8_0, q8_1, to_bf16};
 use crate::engine::cpu::kernel::{Bound, Moment};
 use crate::model::graph::Attention;
@@ -110,9 +110,6 @@ pub static IQ4_NL_TURNED: StoredCache = StoredCache::new(
     Q8,
     true,
 );
-
-/// Width of the matrix that turns values.
-const TURN: usize = 64;
 
 /// Width of the one that turns queries and keys: the largest power of two that heads are a multiple of.
 fn turn_of_keys(a: &Attention) -> usize {

@@ -19,6 +19,7 @@ use super::kind::Kind;
 use super::machine::Machine;
 use super::stretch::{Reach, Stretch};
 use super::traced::Traced;
+use super::turned::is_turned;
 use crate::gguf::Gguf;
 use crate::model::{Graph, NodeId};
 use crate::trace::Store;
@@ -60,6 +61,9 @@ pub fn audit(
 ) -> Result<Audit, AuditError> {
     let mut traced = Traced::new(store, graph);
     traced.infer_tokens(gguf)?;
+    if is_turned(gguf, graph, &traced)? {
+        traced.turn_back();
+    }
     let machine = Machine::new(gguf, graph, &traced);
     let mut auditor = Auditor::new(machine);
     auditor.stop.clone_from(&options.stop);
