@@ -239,7 +239,7 @@ fn padding_and_missing_tokens_are_said() {
             record["shape"] = serde_json::json!([floats + 64]);
             sidecar.extend(padded);
         }
-        lines.push_str(&format!("{record}\n"));
+        lines.extend([record.to_string().as_str(), "\n"]);
     }
     let trace = folder.path().join("run.jsonl");
     std::fs::write(&trace, lines).expect("a file");
