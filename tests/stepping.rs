@@ -13,7 +13,8 @@ use paritty::engine::cpu::CpuOptions;
 use paritty::fault::Injections;
 use paritty::model::{CaptureSet, Checkpoint};
 use paritty::session::{
-    Command, Config, Feed, Link, Pace, RunState, Session, Snapshot, Source, SourceState, Stop, Tokens,
+    CHANGES, Command, Config, Feed, Link, Pace, RunState, STOPS, Session, Snapshot, Source, SourceState,
+    Stop, Tokens,
 };
 
 /// No test waits this long unless something hangs.
@@ -549,6 +550,14 @@ fn right_engines_raise_no_alarm_at_any_position() {
     assert!(demos >= 7, "{demos}");
 }
 
+#[test]
+fn the_readme_lists_every_condition_and_change() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for (form, _) in STOPS.iter().chain(CHANGES) {
+        assert!(readme.contains(&format!("| `{}` |", form.replace('|', "\\|"))), "{form}");
+    }
+}
+
 mod commands {
     fn demo(args: &[&str]) -> (i32, String, String) {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paritty"));
@@ -639,9 +648,10 @@ mod programs {
         driven.send(Command::RunUntil("position 9".parse().unwrap()));
         let failed = driven.wait("the failure", |s| matches!(s.candidate.state, SourceState::Failed(_)));
         assert_eq!(failed.candidate.positions, 4);
+        let why = driven.wait("why it ended", |s| s.stepping.stopped.is_some());
+        assert!(stopped(&why).1.contains("the candidate failed, and `position 9`"), "{:?}", why.stepping);
         driven.send(Command::Restart);
-        driven.send(Command::RunUntil("position 9".parse().unwrap()));
-        let last = driven.wait("position 9", |s| s.stepping.stopped.as_ref().is_some_and(|(p, _)| *p == 9));
+        let last = driven.until("position 9");
         assert_eq!((last.step, complete(&last)), (10, 10));
     }
 }

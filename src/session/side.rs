@@ -294,6 +294,11 @@ impl Side {
         self.behind
     }
 
+    /// Whether it broke.
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// Whether nothing will come any more.
     pub fn is_over(&self) -> bool {
         self.failure.is_some() || self.store().has_ended()

@@ -51,13 +51,18 @@ impl State {
             _ => {}
         }
         if let (Some(until), RunState::Finished) = (&until, self.run_state()) {
-            let text =
-                format!("everything is computed: there is nothing to look for `{until}` in; step back first");
-            let last = self.breaks.checked.saturating_sub(1);
-            return self.say_stopped(last, text);
+            let text = match self.failed() {
+                Some(which) => format!("the {which} failed; start it anew to look for `{until}`"),
+                None => format!("everything is computed: step back first to look for `{until}`"),
+            };
+            return self.say_stopped(self.breaks.checked.saturating_sub(1), text);
         }
         self.begin(until);
         self.goal = Goal::Unlimited;
+    }
+
+    fn failed(&self) -> Option<Which> {
+        Which::BOTH.into_iter().find(|&which| self.side(which).has_failed())
     }
 
     fn say_stopped(&mut self, position: u32, text: String) {
@@ -225,7 +230,9 @@ impl State {
         if let Some(reason) = self.condition(last).filter(|_| until == Stop::Divergence) {
             self.stop(last, &reason);
         } else {
-            self.say_stopped(last, format!("everything is computed, and `{until}` was not met"));
+            let why =
+                self.failed().map_or("everything is computed".into(), |which| format!("the {which} failed"));
+            self.say_stopped(last, format!("{why}, and `{until}` was not met"));
         }
         true
     }
