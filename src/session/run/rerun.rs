@@ -68,7 +68,9 @@ impl State {
     fn replace_candidate(&mut self, setup: &Setup, was: u32) -> Result<(), String> {
         let side =
             self.builder.candidate(setup).map_err(|e| crate::text::safe(&e.to_string()).into_owned())?;
-        if side.engine_ref().is_some() && self.plan.is_empty() && self.reference.store().token(0).is_none() {
+        let reference = self.reference.store();
+        let nameless = reference.positions().next().is_some_and(|p| reference.token(p).is_none());
+        if side.engine_ref().is_some() && self.plan.is_empty() && nameless {
             self.builder.retire(side);
             return Err(
                 "the reference names no tokens, so that there is nothing to compute; start with --prompt"

@@ -135,6 +135,7 @@ impl State {
     pub(super) fn look_for_stops(&mut self) -> bool {
         let Some(computed) = self.computed() else { return false };
         let caught_up = self.catch_up();
+        let undriven = self.engines().next().is_none();
         loop {
             let columns = self.comparison.columns();
             let next = columns.partition_point(|column| column.position < self.breaks.checked);
@@ -143,7 +144,7 @@ impl State {
                 break;
             }
             // Nothing pauses two traces: the first stop stands until it is asked for the next.
-            if self.run_state() == RunState::Static && self.breaks.stopped.is_some() {
+            if undriven && self.breaks.stopped.is_some() {
                 break;
             }
             let reason = self.breaks.any().then(|| self.reason_at(position)).flatten();
@@ -209,7 +210,7 @@ impl State {
 
     fn stop(&mut self, position: u32, reason: &str) {
         // Who steps by hand may be further already, and stays there.
-        if self.run_state() != RunState::Static && self.goal == Goal::Unlimited {
+        if self.engines().next().is_some() && self.goal == Goal::Unlimited {
             self.goal = Goal::Positions(position + 1);
         }
         self.breaks.stop(position, reason.to_owned());
