@@ -13,6 +13,7 @@ use super::judge::{self, Case};
 use super::lineage::Lineage;
 use super::noise::Noise;
 use super::reading::{Reader, Reading};
+use crate::garbage::recording::{self, Note};
 use crate::model::{Checkpoint, Site};
 use crate::trace::{Header, Store};
 
@@ -36,6 +37,8 @@ pub struct Comparison {
     /// Whether something was compared since then.
     unseen: bool,
     concluded: bool,
+    /// What is to be known of how each side was recorded, once nothing more comes.
+    recording: [Vec<Note>; 2],
     verdict: Option<Arc<Verdict>>,
 }
 
@@ -95,6 +98,13 @@ impl Comparison {
     pub fn conclude(&mut self, reference: &Store, candidate: &Store) {
         self.concluded = true;
         self.update(reference, candidate, &[]);
+        self.recording = [reference, candidate].map(|store| recording::notes(store, None));
+    }
+
+    /// What is to be known of how the reference and the candidate were recorded, once the comparison is
+    /// concluded.
+    pub fn recording(&self) -> &[Vec<Note>; 2] {
+        &self.recording
     }
 
     /// Columns by position, ascending; shared, so that a snapshot costs no copy.
@@ -123,7 +133,7 @@ impl Comparison {
             }
             // Garbage is a fact of one run, whatever the other one is.
             Some(Alignment::Different { .. }) => {
-                if let Some(Verdict::Instrument { evidence, .. }) = judge::instrument(self.reader.tallies()) {
+                if let Some(Verdict::Instrument { evidence, .. }) = judge::instrument(self.reader.tallies(), &self.columns) {
                     out.push(evidence);
                 }
                 return out;
@@ -138,6 +148,9 @@ impl Comparison {
                     rules.scale
                 ));
             }
+        }
+        for (side, notes) in ["reference", "candidate"].into_iter().zip(&self.recording) {
+            out.extend(notes.iter().map(|note| format!("the {side}'s recorder: {}", note.says)));
         }
         let weights = |h: &Option<Header>| h.as_ref().and_then(|h| h.model.weights.clone());
         if let (Some(a), Some(b)) = (weights(&self.headers[0]), weights(&self.headers[1]))

@@ -32,7 +32,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if let Alignment::Different { evidence } = case.alignment {
         return Verdict::DifferentComputation { evidence: evidence.clone() };
     }
-    if let Some(verdict) = instrument(case.findings) {
+    if let Some(verdict) = instrument(case.findings, case.columns) {
         return verdict;
     }
     let coverage = coverage(case);
@@ -59,9 +59,11 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     Verdict::WithinNoise { worst, coverage }
 }
 
-pub(super) fn instrument(sides: &[Tally; 2]) -> Option<Verdict> {
-    for (side, tally) in ["reference", "candidate"].into_iter().zip(sides) {
-        let mut all = tally.found.clone();
+pub(super) fn instrument(sides: &[Tally; 2], columns: &[Arc<Column>]) -> Option<Verdict> {
+    for (index, (side, tally)) in ["reference", "candidate"].into_iter().zip(sides).enumerate() {
+        let mut all = tally.all(columns.iter().map(|c| {
+            (c.position, if index == 0 { &*c.garbage_reference } else { &*c.garbage_candidate })
+        }));
         for (key, together) in tally.together() {
             let stands = all.get(&key).is_none_or(|own| own.0 <= together.0);
             if stands {

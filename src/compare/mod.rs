@@ -15,6 +15,7 @@ pub mod logits;
 pub mod metrics;
 pub mod noise;
 mod reading;
+mod repeats;
 pub mod rounding;
 #[cfg(test)]
 pub(crate) mod testing;

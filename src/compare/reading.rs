@@ -10,11 +10,12 @@ use super::correlate::Fingerprints;
 use super::evaluate::Rules;
 use super::evidence::NodeStats;
 use super::expect::Measured;
-use super::lineage::Kind;
+use super::lineage::{Kind, Lineage};
 use super::logits::logit_metrics;
 use super::metrics::Sums;
+use super::repeats::{self, Use};
 use super::{CellResult, CellState, Column, Severity};
-use crate::garbage::{Blame, Finding, Look, Sample, Watch, inspect, visible};
+use crate::garbage::{Blame, Finding, Look, Repeat, STALE, Sample, Watch, inspect, visible};
 use crate::model::{Checkpoint, Site};
 use crate::trace::{Dtype, Store, Tensor};
 
@@ -37,8 +38,17 @@ pub(super) struct Tally {
     /// Rows of each site looked at.
     pub rows: BTreeMap<Site, u32>,
     /// By class and site: rows, and the most confident finding with its position.
-    pub found: BTreeMap<(&'static str, Site), (u32, u32, Finding)>,
+    pub found: Found,
+    /// Rows that repeat an earlier one, with that and with what was done with them.
+    repeats: BTreeMap<(u32, Checkpoint), (Repeat, Use)>,
 }
+
+/// Repeats that are looked into on a side; where there are more, those say enough.
+const REPEATS: usize = 2048;
+/// Confidence in a stale row where nothing recorded tells whether the engine went on with it.
+const PERHAPS_STALE: f32 = 0.7;
+/// And where something that is recorded says that it did not.
+const SURELY_STALE: f32 = 0.95;
 
 impl Tally {
     /// Leading channels that hold an allocator's links instead of values, by checkpoint.
@@ -52,8 +62,8 @@ impl Tally {
     }
 
     /// What rows show together, in the form of [`Tally::found`]. Stands for the findings of its class.
-    pub fn together(&self) -> BTreeMap<(&'static str, Site), (u32, u32, Finding)> {
-        let mut out = BTreeMap::new();
+    pub fn together(&self) -> Found {
+        let mut out = Found::new();
         for (checkpoint, across) in self.watch.across() {
             let finding = across.finding(checkpoint);
             if finding.blame != Blame::Instrument {
@@ -72,14 +82,64 @@ impl Tally {
 
     fn add(&mut self, position: u32, site: Site, findings: &[Finding]) {
         *self.rows.entry(site).or_default() += 1;
-        for finding in findings.iter().filter(|f| f.blame == Blame::Instrument) {
-            let entry =
-                self.found.entry((finding.class, site)).or_insert_with(|| (0, position, finding.clone()));
-            entry.0 += 1;
-            if finding.confidence > entry.2.confidence {
-                (entry.1, entry.2) = (position, finding.clone());
+        // Repeats wait for what is recorded behind them.
+        for finding in findings.iter().filter(|f| f.blame == Blame::Instrument && f.class != STALE) {
+            count(&mut self.found, position, site, finding);
+        }
+    }
+
+    /// [`Tally::found`], and the stale rows among those that repeat another.
+    pub fn all<'a>(&self, columns: impl Iterator<Item = (u32, &'a [Finding])>) -> Found {
+        let mut found = self.found.clone();
+        if self.repeats.is_empty() {
+            return found;
+        }
+        for (position, findings) in columns {
+            for finding in findings.iter().filter(|f| f.class == STALE && f.blame == Blame::Instrument) {
+                count(&mut found, position, finding.checkpoint.site(), finding);
             }
         }
+        found
+    }
+
+    /// Says of the repeats at a position whether the engine went on with them.
+    fn settle(&mut self, position: u32, lineage: &Lineage, store: &Store, findings: &mut [Finding]) {
+        for finding in findings.iter_mut().filter(|f| f.class == STALE) {
+            let at = finding.checkpoint;
+            let Some((repeat, known)) = self.repeats.get_mut(&(position, at)) else {
+                finding.confidence = finding.confidence.min(PERHAPS_STALE);
+                continue;
+            };
+            if *known != Use::Unknown {
+                continue;
+            }
+            *known = repeats::used(lineage, store, (position, at), (repeat.position, repeat.checkpoint));
+            match *known {
+                Use::Used(by) => {
+                    finding.blame = Blame::Engine;
+                    let says = format!("; the engine went on with them: {by} follows from them");
+                    finding.evidence += &says;
+                }
+                Use::Unused(Some(not)) => {
+                    finding.confidence = finding.confidence.max(SURELY_STALE);
+                    let says = format!("; {not} does not follow from them");
+                    finding.evidence += &says;
+                }
+                Use::Unused(None) => {}
+                Use::Unknown => finding.confidence = finding.confidence.min(PERHAPS_STALE),
+            }
+        }
+    }
+}
+
+/// By class and site: rows, and the most confident finding with its position.
+pub(super) type Found = BTreeMap<(&'static str, Site), (u32, u32, Finding)>;
+
+fn count(found: &mut Found, position: u32, site: Site, finding: &Finding) {
+    let entry = found.entry((finding.class, site)).or_insert_with(|| (0, position, finding.clone()));
+    entry.0 += 1;
+    if finding.confidence > entry.2.confidence {
+        (entry.1, entry.2) = (position, finding.clone());
     }
 }
 
@@ -155,6 +215,12 @@ impl Reader {
             detail.figures.measured.shrink_to_fit();
             detail.lines.shrink();
         }
+        let Column { garbage_reference, garbage_candidate, .. } = column;
+        for ((tally, store), findings) in
+            self.tallies.iter_mut().zip(r.stores).zip([garbage_reference, garbage_candidate])
+        {
+            tally.settle(r.position, &rules.lineage, store, findings);
+        }
         stale
     }
 
@@ -224,7 +290,13 @@ impl Reader {
         let sample = Sample::new(checkpoint, values);
         let mut found = inspect(&sample);
         let watch = &mut self.tallies[side].watch;
-        watch.observe(&Look::of(&sample), r.position, &mut found, |p| tokens.get(&p).map(|t| t.id));
+        let repeat =
+            watch.observe(&Look::of(&sample), r.position, &mut found, |p| tokens.get(&p).map(|t| t.id));
+        let repeats = &mut self.tallies[side].repeats;
+        repeats.remove(&(r.position, checkpoint));
+        if let Some(repeat) = repeat.filter(|_| repeats.len() < REPEATS) {
+            repeats.insert((r.position, checkpoint), (repeat, Use::Unknown));
+        }
         let findings = if side == 0 { &mut column.garbage_reference } else { &mut column.garbage_candidate };
         findings.retain(|f| f.checkpoint != checkpoint);
         findings.extend_from_slice(&found);

@@ -14,6 +14,7 @@ mod nan;
 mod nan_as_zero;
 mod padding;
 mod profile;
+pub mod recording;
 mod rows;
 mod saturated;
 mod stale;
@@ -28,6 +29,7 @@ use crate::trace::Tensor;
 pub use history::{History, Repeat};
 pub use profile::Profile;
 pub use rows::Rows;
+pub use stale::ID as STALE;
 pub use visible::visible;
 pub use watch::{Look, Watch};
 
@@ -237,7 +239,7 @@ pub fn inspect(sample: &Sample<'_>) -> Vec<Finding> {
         found.retain(|f| {
             foreign(f)
                 || f.blame == Blame::Nobody
-                || f.class == "truncated"
+                || f.class == truncated::ID
                 || f.class == "stale"
                 || !inside(f)
         });

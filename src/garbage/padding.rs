@@ -5,12 +5,15 @@ use crate::model::Checkpoint;
 
 pub(super) struct PaddedVocabulary;
 
+/// Its id.
+pub(super) const ID: &str = "padded-vocabulary";
+
 /// Equal neighbours at the end of honest logits: two by chance, hardly three.
 const SHORTEST: usize = 3;
 
 impl Class for PaddedVocabulary {
     fn id(&self) -> &'static str {
-        "padded-vocabulary"
+        ID
     }
 
     fn glyph(&self) -> char {

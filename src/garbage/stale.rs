@@ -4,9 +4,12 @@ use super::{Blame, Class, Finding, Look, Repeat, Sample};
 
 pub(super) struct Stale;
 
+/// Its id.
+pub const ID: &str = "stale";
+
 impl Class for Stale {
     fn id(&self) -> &'static str {
-        "stale"
+        ID
     }
 
     fn glyph(&self) -> char {
@@ -21,7 +24,9 @@ impl Class for Stale {
         "The row repeats, bit for bit, what the same checkpoint had at an earlier position, or what another \
          layer has. Two positions never compute the same bits, so a buffer was recorded that had not been \
          written again: a dump under graph capture, a copy queued before the kernel, logits of another index \
-         of the batch. What depends on the token alone may repeat and is not reported for equal tokens."
+         of the batch. What depends on the token alone may repeat and is not reported for equal tokens. An \
+         engine that reads a stale input repeats its result, too, and goes on with it: where what follows was \
+         computed from the row, a comparison does not blame the recorder."
     }
 
     /// One row does not tell; see [`finding`].

@@ -4,9 +4,12 @@ use super::{Blame, Class, Finding, Sample};
 
 pub(super) struct Truncated;
 
+/// Its id.
+pub(super) const ID: &str = "truncated";
+
 impl Class for Truncated {
     fn id(&self) -> &'static str {
-        "truncated"
+        ID
     }
 
     fn glyph(&self) -> char {

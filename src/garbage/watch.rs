@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::rows::Shape;
-use super::{Across, Blame, Finding, History, Profile, Rows, Sample, across, stale};
+use super::{Across, Blame, Finding, History, Profile, Repeat, Rows, Sample, across, stale};
 use crate::model::{Checkpoint, Phase};
 
 /// What has to be known of one row to hold it against others; small, so that rows may be looked at
@@ -42,17 +42,22 @@ pub struct Watch {
 
 impl Watch {
     /// Holds one row against those before it: adds to (or takes back from) the `findings` that it has by
-    /// itself. Rows of one position come in order of execution.
+    /// itself. Rows of one position come in order of execution. Returns the earlier row that it repeats, if
+    /// that was added as a finding.
     pub fn observe(
         &mut self,
         look: &Look,
         position: u32,
         findings: &mut Vec<Finding>,
         token: impl Fn(u32) -> Option<u32>,
-    ) {
+    ) -> Option<Repeat> {
         let at = look.checkpoint;
         let repeat = self.history.observe(at, position, look.profile.hash, look.len, token);
-        findings.extend(repeat.and_then(|repeat| stale::finding(look, &repeat)));
+        let stale = repeat.and_then(|repeat| Some((repeat, stale::finding(look, &repeat)?)));
+        let repeat = stale.map(|(repeat, finding)| {
+            findings.push(finding);
+            repeat
+        });
         let blank = look.len > 1 && look.profile.zero as usize == look.len;
         if at.site().phase() == Phase::Input && blank {
             self.zero_input = Some(position);
@@ -66,6 +71,7 @@ impl Watch {
         } else {
             self.rows.entry(at).or_default().add(&look.shape, position, findings);
         }
+        repeat
     }
 
     /// What rows show together, by checkpoint.

@@ -2,8 +2,9 @@
 //! recomputed alone.
 
 use super::ScoreError;
-use super::judge::{Answer, Evidence, Judge, Named, before_blame};
+use super::judge::{Answer, Evidence, Judge, Named, before_blame, unless_noted};
 use crate::audit::{Conclusion, Options, audit};
+use crate::garbage::recording::notes;
 
 /// See the module.
 pub struct Auditing;
@@ -30,9 +31,11 @@ impl Judge for Auditing {
         }
         let found =
             audit(evidence.gguf, evidence.graph, evidence.candidate, &Options::default(), &mut |_, _| {})?;
+        let notes = notes(evidence.candidate, Some(evidence.graph.n_vocab));
+        let noted = |answer| unless_noted(answer, &notes);
         Ok(match found.conclusion() {
-            Conclusion::Clean => stale.unwrap_or(Answer::Clean),
-            Conclusion::NotEnough => Answer::Undecided("too little was recorded to judge".into()),
+            Conclusion::Clean => stale.unwrap_or_else(|| noted(Answer::Clean)),
+            Conclusion::NotEnough => noted(Answer::Undecided("too little was recorded to judge".into())),
             Conclusion::Faulty => Answer::Faulty(
                 found
                     .faulty

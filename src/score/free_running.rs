@@ -2,7 +2,7 @@
 //! mistakes only where the instrument is at fault.
 
 use super::ScoreError;
-use super::judge::{Answer, Evidence, Judge, Named, before_blame};
+use super::judge::{Answer, Evidence, Judge, Named, before_blame, unless_noted};
 use crate::compare::Verdict;
 
 /// See the module.
@@ -22,14 +22,15 @@ impl Judge for FreeRunning {
         if let Some(answer) = before_blame(&verdict) {
             return Ok(answer);
         }
+        let noted = |answer| unless_noted(answer, &evidence.comparison.recording()[1]);
         Ok(match &*verdict {
             Verdict::Diverged { first, .. } => Answer::Faulty(vec![Named {
                 checkpoint: first.checkpoint,
                 mistakes: Vec::new(),
                 instrument: false,
             }]),
-            Verdict::WithinNoise { .. } => Answer::Clean,
-            Verdict::Inconclusive { reason, .. } => Answer::Undecided(reason.clone()),
+            Verdict::WithinNoise { .. } => noted(Answer::Clean),
+            Verdict::Inconclusive { reason, .. } => noted(Answer::Undecided(reason.clone())),
             _ => Answer::Undecided("nothing was compared".into()),
         })
     }

@@ -78,6 +78,10 @@ pub fn grade(truth: &Truth, answer: &Answer) -> Grade {
         (Truth::Recorder { .. }, Answer::Instrument { class }) => {
             right(true, truth.garbage() == Some(class.as_str()))
         }
+        // Nothing but the record is wrong, and nothing but the record is named.
+        (Truth::Recorder { .. }, Answer::Noted { classes }) => {
+            right(true, truth.garbage().is_some_and(|class| classes.iter().any(|c| c == class)))
+        }
         (Truth::Recorder { mistake, nodes }, Answer::Faulty(named)) => {
             // To name a recorder's mistake is to blame the recorder.
             let blames = |n: &&Named| n.instrument || says(n, mistake);
@@ -102,6 +106,7 @@ pub fn words(answer: &Answer) -> (String, Vec<String>) {
         Answer::Clean => ("nothing".into(), Vec::new()),
         Answer::OtherTokens => ("other tokens".into(), Vec::new()),
         Answer::Instrument { class } => ("the instrument".into(), vec![class.clone()]),
+        Answer::Noted { classes } => ("only how it was recorded".into(), classes.clone()),
         Answer::Undecided(why) => (format!("undecided: {why}"), Vec::new()),
         Answer::Faulty(named) => {
             let Some(first) = named.first() else { return ("something".into(), Vec::new()) };
@@ -116,6 +121,8 @@ pub fn words(answer: &Answer) -> (String, Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn named(checkpoint: &str, mistakes: &[&str]) -> Named {
@@ -144,6 +151,22 @@ mod tests {
         assert_eq!(of(Answer::Clean), (false, false, 0));
         assert_eq!(of(Answer::Instrument { class: "stale".into() }), (false, false, 0));
         assert!(grade(&truth, &Answer::Undecided("x".into())).undecided);
+    }
+
+    #[test]
+    fn a_note_is_right_about_a_recorder_and_wrong_about_an_engine() {
+        let noted = Answer::Noted { classes: vec!["truncated".into()] };
+        let recorder = |mistake: &str| Truth::Recorder { mistake: mistake.into(), nodes: BTreeSet::new() };
+        let of = |truth: &Truth| {
+            let g = grade(truth, &noted);
+            (g.operation_right, g.mistake_right, g.false_alarm)
+        };
+        assert_eq!(of(&recorder("ten-values")), (Some(true), Some(true), false));
+        assert_eq!(of(&recorder("padded-logits")), (Some(true), Some(false), false));
+        let engine = Truth::Engine { mistake: "rope-base".into(), nodes: BTreeSet::new() };
+        assert_eq!(of(&engine), (Some(false), Some(false), false));
+        // Clean runs are recorded in full.
+        assert_eq!(of(&Truth::Clean), (None, None, true));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::ScoreError;
 use crate::compare::{Comparison, Verdict};
+use crate::garbage::recording::Note;
 use crate::gguf::Gguf;
 use crate::model::{Checkpoint, Graph};
 use crate::trace::Store;
@@ -33,6 +34,11 @@ pub enum Answer {
     Instrument {
         /// Class of garbage.
         class: String,
+    },
+    /// Nothing is wrong among the values that were recorded, but something is to be known of the recorder.
+    Noted {
+        /// Classes of garbage that the notes are akin to.
+        classes: Vec<String>,
     },
     /// Operations are wrong.
     Faulty(Vec<Named>),
@@ -68,4 +74,11 @@ pub fn before_blame(verdict: &Verdict) -> Option<Answer> {
         Verdict::Instrument { finding, .. } => Some(Answer::Instrument { class: finding.class.to_owned() }),
         _ => None,
     }
+}
+
+/// What is said where no operation is blamed: what is to be known of the candidate's recorder, if anything.
+pub fn unless_noted(answer: Answer, notes: &[Note]) -> Answer {
+    let mut classes: Vec<String> = notes.iter().map(|note| note.class.to_owned()).collect();
+    classes.dedup();
+    if classes.is_empty() { answer } else { Answer::Noted { classes } }
 }
