@@ -55,7 +55,7 @@ impl AuditArgs {
         let auditing = Auditing::open(&self.model)?;
         let store = Store::load(&self.trace)?;
         let positions = self.positions.as_deref().map(positions).transpose()?;
-        let found =
+        let (found, _) =
             auditing.run(&store, &Options { positions, checkpoints: self.checkpoints, stop: None })?;
         let subject = Subject {
             model: self.model.display().to_string(),
@@ -84,8 +84,13 @@ impl Auditing {
         Ok(Self { gguf: Arc::new(Gguf::open(model)?) })
     }
 
-    /// Audits one run, with a progress bar.
-    pub fn run(&self, store: &Store, options: &Options) -> anyhow::Result<Audit> {
+    /// A model that is open already.
+    pub fn of(gguf: &Arc<Gguf>) -> Self {
+        Self { gguf: Arc::clone(gguf) }
+    }
+
+    /// Audits one run, with a progress bar. Tells the number of tokens of the model, too.
+    pub fn run(&self, store: &Store, options: &Options) -> anyhow::Result<(Audit, usize)> {
         let gguf = &self.gguf;
         let header = store.header().cloned().unwrap_or_default();
         let context = header.settings.n_ctx.map(|n| n as usize);
@@ -107,7 +112,7 @@ impl Auditing {
             bar.set_position(done as u64);
         })?;
         bar.finish_and_clear();
-        Ok(found)
+        Ok((found, graph.n_vocab))
     }
 }
 

@@ -1,35 +1,55 @@
 //! `paritty diagnose`: which operation, what kind of mistake, and whose.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
 use super::audit::Auditing;
+use super::engines::EngineArgs;
+use super::stop::Stop;
 use crate::audit::Options;
-use crate::compare::{Comparison, Verdict};
-use crate::diagnose::{Diagnosed, Side, Whose, document};
+use crate::compare::Verdict;
+use crate::diagnose::{self, Diagnosed, Isolation, Observed, Side, Whose, document, graft};
+use crate::fault::Injections;
+use crate::gguf::Gguf;
+use crate::model::CaptureSet;
 use crate::report::document as formats;
-use crate::trace::Store;
+use crate::session::record::{self, Feed, Making};
+use crate::session::{Source, Tokens};
+use crate::trace::{Header, Store, Token};
 
 /// Say which operation is faulty, what kind of mistake it is, and whose.
 ///
+/// SRC is a trace file, or an engine that is recorded first: `cpu` (ours, f32), `cuda` or `cuda:N` (on a
+/// GPU), `oracle` (in f64), `llama.cpp` (the real one, if it was built in) or `cmd:PROGRAM ARGUMENTS`.
 /// Each run is audited by itself (see `paritty audit`), so that the one at fault is known and not only
-/// that two runs differ. Two runs are also compared with each other.
+/// that two runs differ. Two runs are also compared with each other. Engines are run once more without
+/// taps, to see whether looking changes what they compute; where the candidate is one of ours and parts
+/// from the reference, it is run again with the reference's values put in, which tells faults from what
+/// follows from them.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 no fault, 1 fault or garbage, 2 bad input or usage, 3 inconclusive.")]
 pub struct DiagnoseArgs {
-    /// Model file (GGUF) that the runs were made with
+    /// Model file (GGUF) that the runs are made with
     model: PathBuf,
-    /// Trace of the engine that is trusted
-    #[arg(long, value_name = "TRACE")]
-    reference: PathBuf,
-    /// Trace of the engine under test
-    #[arg(long, value_name = "TRACE")]
-    candidate: Option<PathBuf>,
+    /// The run that is trusted
+    #[arg(long, value_name = "SRC")]
+    reference: Source,
+    /// The run under test
+    #[arg(long, value_name = "SRC")]
+    candidate: Option<Source>,
+    #[command(flatten)]
+    engines: EngineArgs,
+    /// Run engines once only: no run without taps, none with the reference's values put in
+    #[arg(long)]
+    once: bool,
     /// How the report is written
     #[arg(long, default_value = "text", value_parser = PossibleValuesParser::new(formats::format_names()))]
     format: String,
@@ -43,55 +63,231 @@ impl DiagnoseArgs {
     pub fn run(self) -> anyhow::Result<Outcome> {
         let id = if self.json { "json" } else { &self.format };
         let Some(format) = formats::format(id) else { bail!("no format is called `{id}`") };
-        let auditing = Auditing::open(&self.model)?;
-        let mut stores = vec![("reference", load(&self.reference)?)];
-        if let Some(candidate) = &self.candidate {
-            stores.push(("candidate", load(candidate)?));
+        let stop = Stop::on_signals()?;
+        let folder = tempfile::Builder::new()
+            .prefix("paritty-")
+            .tempdir()
+            .context("cannot make a temporary folder for traces")?;
+        let found = Diagnosis {
+            args: &self,
+            gguf: Arc::new(Gguf::open(&self.model)?),
+            folder: folder.path(),
+            stop: &stop,
         }
-        let comparison = match &stores[..] {
-            [(_, a), (_, b)] => Some(compare(a, b)),
-            _ => None,
-        };
-        let mut sides = Vec::new();
-        for (role, store) in &stores {
-            sides.push(Side {
-                role,
-                trace: store.path().display().to_string(),
-                engine: store.team().unwrap_or("the engine").to_owned(),
-                audit: auditing.run(store, &Options::default())?,
-            });
-        }
-        let found = Diagnosed { sides, comparison };
+        .make();
+        // What was recorded goes, whether a signal ended it or not.
+        drop(folder);
+        stop.die_of_signal();
+        let found = found?;
         let mut out = io::BufWriter::new(anstream::stdout().lock());
         format.write(&document(&found), &mut out)?;
         out.flush()?;
         let garbage = matches!(found.verdict().as_deref(), Some(Verdict::Instrument { .. }));
         Ok(match found.whose() {
             Whose::One(_) | Whose::Both => Outcome::Diverged,
-            _ if garbage => Outcome::Diverged,
+            _ if garbage || found.is_disturbed() || found.has_other_weights() => Outcome::Diverged,
             Whose::Nobodys => Outcome::Ok,
             Whose::Unknown => Outcome::Inconclusive,
         })
     }
 }
 
-fn load(path: &Path) -> anyhow::Result<Store> {
-    if ["cpu", "oracle", "cuda", "llama.cpp"].iter().any(|name| path == Path::new(name)) && !path.exists() {
-        bail!(
-            "`{}` is an engine; record its run first: `paritty trace MODEL --engine {} … -o run.jsonl`",
-            path.display(),
-            path.display()
-        );
-    }
-    Ok(Store::load(path)?)
+/// A diagnosis in the making.
+struct Diagnosis<'a> {
+    args: &'a DiagnoseArgs,
+    gguf: Arc<Gguf>,
+    /// Takes what is recorded.
+    folder: &'a Path,
+    stop: &'a Stop,
 }
 
-fn compare(reference: &Store, candidate: &Store) -> Comparison {
-    let mut positions: Vec<u32> = reference.positions().chain(candidate.positions()).collect();
-    positions.sort_unstable();
-    positions.dedup();
-    let mut comparison = Comparison::new();
-    comparison.update(reference, candidate, &positions);
-    comparison.conclude(reference, candidate);
-    comparison
+/// One side, recorded.
+struct Recorded<'a> {
+    role: &'static str,
+    source: &'a Source,
+    store: Store,
+    feed: Feed,
+    context: Option<usize>,
+}
+
+impl Diagnosis<'_> {
+    fn make(&self) -> anyhow::Result<Diagnosed> {
+        let args = self.args;
+        let mut sources = vec![("reference", &args.reference)];
+        sources.extend(args.candidate.as_ref().map(|c| ("candidate", c)));
+        let runs = self.record(&sources)?;
+        let auditing = Auditing::of(&self.gguf);
+        let mut found = Diagnosed {
+            comparison: match &runs[..] {
+                [a, b] => Some(diagnose::compare(&a.store, &b.store)),
+                _ => None,
+            },
+            ..Diagnosed::default()
+        };
+        for run in &runs {
+            self.stop.check()?;
+            let (audit, n_vocab) = auditing.run(&run.store, &Options::default())?;
+            let mut side = Side::new(run.role, &run.store, Some(n_vocab), audit);
+            let bar = bar("rounding the weights");
+            let weights = diagnose::weights::other_weights(
+                &self.gguf,
+                &run.store,
+                &side.audit,
+                &Options::default(),
+                self.folder,
+                &mut |done, of| tell(&bar, done, of),
+            );
+            bar.finish_and_clear();
+            side.weights = weights?;
+            found.sides.push(side);
+        }
+        if args.once {
+            return Ok(found);
+        }
+        for run in &runs {
+            found.observed.extend(self.observe(run)?);
+        }
+        if let [reference, candidate] = &runs[..] {
+            found.isolation = self.isolate(reference, candidate, &found)?;
+        }
+        Ok(found)
+    }
+
+    /// Loads or makes every run. Traces come first: they say which tokens engines are fed.
+    fn record<'s>(&self, sources: &[(&'static str, &'s Source)]) -> anyhow::Result<Vec<Recorded<'s>>> {
+        let args = &self.args.engines;
+        let faults = Injections::new(args.fault.clone());
+        let candidate_is_ours =
+            sources.iter().any(|(role, source)| *role == "candidate" && record::own_kind(source).is_some());
+        ensure!(
+            faults.is_empty() || candidate_is_ours,
+            "--fault needs an engine of ours as --candidate: cpu, cuda or oracle"
+        );
+        let mut feed = match args.tokens() {
+            Tokens::Ids(prompt) => Some(Feed { prompt, generate: args.n }),
+            Tokens::Prompt(text) => {
+                Some(Feed { prompt: record::encode(&self.gguf, &text)?, generate: args.n })
+            }
+            Tokens::FromTrace => None,
+        };
+        let mut runs: BTreeMap<&str, Recorded<'s>> = BTreeMap::new();
+        let mut context = args.ctx;
+        for &(role, source) in sources {
+            let Some(path) = record::trace_of(source) else { continue };
+            let store = Store::load(path)?;
+            let tokens = Feed::of(&store);
+            context = context.or(Header::peek(path).and_then(|h| h.settings.n_ctx).map(|n| n as usize));
+            feed = tokens.clone().or(feed);
+            runs.insert(role, Recorded { role, source, store, feed: tokens.unwrap_or_default(), context });
+        }
+        for &(role, source) in sources {
+            if record::trace_of(source).is_some() {
+                continue;
+            }
+            let Some(tokens) = &feed else {
+                bail!(
+                    "nobody says what `{source}` is to compute: give --prompt or --tokens, or a trace that \
+                     records its tokens as the other side"
+                );
+            };
+            let mut own = tokens.clone();
+            let is_candidate = role == "candidate";
+            let faults = if is_candidate { faults.clone() } else { Injections::default() };
+            faults.change_tokens(&mut own.prompt);
+            let path = self.folder.join(format!("{role}.jsonl"));
+            self.run(&self.making(context, faults, args.checkpoints.clone()), source, &own, &path, role)?;
+            let store = Store::load(&path)?;
+            // Whoever is run next computes what was generated here.
+            let fed = Feed::of(&store).unwrap_or(own);
+            if !is_candidate {
+                feed = Some(fed.clone());
+            }
+            runs.insert(role, Recorded { role, source, store, feed: fed, context });
+        }
+        // The reference first.
+        Ok(runs.into_values().rev().collect())
+    }
+
+    fn making(&self, context: Option<usize>, faults: Injections, capture: CaptureSet) -> Making<'_> {
+        let args = &self.args.engines;
+        Making { gguf: &self.gguf, context, capture, cpu: args.cpu(), patience: args.patience(), faults }
+    }
+
+    fn run(
+        &self,
+        making: &Making<'_>,
+        source: &Source,
+        feed: &Feed,
+        path: &Path,
+        what: &str,
+    ) -> anyhow::Result<()> {
+        let bar = bar(&format!("running the {what}"));
+        let done = making.record(source, feed, path, &mut |done, of| {
+            tell(&bar, done, of);
+            !self.stop.came()
+        });
+        bar.finish_and_clear();
+        done.with_context(|| format!("the {what}, {source}"))
+    }
+
+    /// Runs an engine once more, without taps.
+    fn observe(&self, run: &Recorded<'_>) -> anyhow::Result<Option<Observed>> {
+        if record::trace_of(run.source).is_some() {
+            return Ok(None);
+        }
+        let path = self.folder.join(format!("{}-untapped.jsonl", run.role));
+        let making = self.making(run.context, self.faults(run), CaptureSet::Off);
+        self.run(&making, run.source, &run.feed, &path, &format!("{} without taps", run.role))?;
+        Ok(diagnose::observer::observe(run.role, &run.store, &Store::load(&path)?))
+    }
+
+    fn faults(&self, run: &Recorded<'_>) -> Injections {
+        if run.role == "candidate" {
+            Injections::new(self.args.engines.fault.clone())
+        } else {
+            Injections::default()
+        }
+    }
+
+    /// Runs the candidate with the reference's values where it parts, if it is ours and parts.
+    fn isolate(
+        &self,
+        reference: &Recorded<'_>,
+        candidate: &Recorded<'_>,
+        found: &Diagnosed,
+    ) -> anyhow::Result<Option<Isolation>> {
+        let parts = matches!(found.verdict().as_deref(), Some(Verdict::Diverged { .. }));
+        let (Some(kind), Some(comparison), true) =
+            (record::own_kind(candidate.source), &found.comparison, parts && !found.has_other_weights())
+        else {
+            return Ok(None);
+        };
+        let capture = self.args.engines.checkpoints.clone();
+        let making = self.making(candidate.context, self.faults(candidate), capture);
+        let mut engine = making.engine(kind, candidate.feed.positions())?;
+        let tokens: Vec<Token> =
+            candidate.store.positions().filter_map(|p| candidate.store.token(p).cloned()).collect();
+        let bar = bar("putting in the reference's values");
+        let path = self.folder.join("grafted.jsonl");
+        let isolation = graft::isolate(&reference.store, comparison, &mut |grafts| {
+            bar.set_message(format!("{} places", grafts.len()));
+            let writer = making.writer(&*engine, candidate.feed.positions(), &path)?;
+            graft::run(&mut *engine, writer, &tokens, &reference.store, grafts)?;
+            anyhow::Ok(Store::load(&path)?)
+        });
+        bar.finish_and_clear();
+        Ok(Some(isolation?))
+    }
+}
+
+fn bar(what: &str) -> ProgressBar {
+    // Hidden by itself where standard error is no terminal.
+    let style = ProgressStyle::with_template(&format!("{what}  {{bar:30}} {{pos}}/{{len}}  {{eta}} {{msg}}"))
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+fn tell(bar: &ProgressBar, done: usize, of: usize) {
+    bar.set_length(of as u64);
+    bar.set_position(done as u64);
 }

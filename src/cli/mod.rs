@@ -8,6 +8,7 @@ mod compare;
 mod demo;
 mod diagnose;
 mod doctor;
+mod engines;
 mod inspect;
 mod mutate;
 mod picture;
@@ -84,7 +85,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Compare(compare::CompareArgs),
     Demo(demo::DemoArgs),
-    Diagnose(diagnose::DiagnoseArgs),
+    Diagnose(Box<diagnose::DiagnoseArgs>),
     Doctor(doctor::DoctorArgs),
     Inspect(inspect::InspectArgs),
     Mutate(mutate::MutateArgs),

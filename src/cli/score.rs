@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Outcome, assets};
 use crate::gguf::{Gguf, WeightType};
+use crate::mutate::convert;
 use crate::report::document as formats;
 use crate::score::document::document;
 use crate::score::json::json;
@@ -98,7 +99,7 @@ fn subjects(folder: &Path, wanted: Option<&regex::Regex>) -> anyhow::Result<Vec<
     ] {
         if is_wanted(name) {
             let path = folder.join(format!("{name}.gguf"));
-            subject::convert(&model(from)?, to, &path)?;
+            convert::convert(&model(from)?, to, &path)?;
             subjects.push(Subject::with_oracle(name, &path, tokens(1024), folder)?);
         }
     }

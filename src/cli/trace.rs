@@ -134,6 +134,10 @@ struct LlamaArgs {
     /// Keep weights as they lie in the file instead of rearranging them for speed
     #[arg(long)]
     no_repack: bool,
+    /// Put no callback into llama.cpp and record only the logits that it hands out: what it computes when
+    /// nobody looks
+    #[arg(long, conflicts_with = "checkpoints")]
+    untapped: bool,
     /// Show llama.cpp's log on standard error
     #[arg(long)]
     verbose: bool,
@@ -268,6 +272,10 @@ impl TraceArgs {
 
     fn own(&self, kind: Kind, stop: &Stop) -> anyhow::Result<()> {
         ensure!(
+            !self.llama.untapped,
+            "--untapped is llama.cpp's; `paritty diagnose` runs engines without taps"
+        );
+        ensure!(
             !self.batch_prefill && self.sampling.temperature == 0.0,
             "engine {kind} computes token by token and takes the most probable token; leave out --batch-prefill and \
              --temperature"
@@ -321,7 +329,7 @@ impl TraceArgs {
                 threads: self.threads.unwrap_or_else(default_threads),
                 flash_attn: self.llama.flash_attn == Switch::On,
                 kv: self.llama.kv.unwrap_or(KvType::F16),
-                tapped: true,
+                tapped: !self.llama.untapped,
             },
             sampling: Sampling {
                 temperature: self.sampling.temperature,
@@ -329,7 +337,7 @@ impl TraceArgs {
                 top_p: self.sampling.top_p,
                 seed: self.sampling.seed,
             },
-            capture: self.checkpoints.clone(),
+            capture: if self.llama.untapped { CaptureSet::Logits } else { self.checkpoints.clone() },
         };
         let mut run = LlamaRun::new(model, settings, stop.flag())?;
         self.record(&mut run, &prompt, text, stop)

@@ -133,7 +133,9 @@ impl Comparison {
             }
             // Garbage is a fact of one run, whatever the other one is.
             Some(Alignment::Different { .. }) => {
-                if let Some(Verdict::Instrument { evidence, .. }) = judge::instrument(self.reader.tallies(), &self.columns) {
+                if let Some(Verdict::Instrument { evidence, .. }) =
+                    judge::instrument(self.reader.tallies(), &self.columns)
+                {
                     out.push(evidence);
                 }
                 return out;

@@ -61,9 +61,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
 
 pub(super) fn instrument(sides: &[Tally; 2], columns: &[Arc<Column>]) -> Option<Verdict> {
     for (index, (side, tally)) in ["reference", "candidate"].into_iter().zip(sides).enumerate() {
-        let mut all = tally.all(columns.iter().map(|c| {
-            (c.position, if index == 0 { &*c.garbage_reference } else { &*c.garbage_candidate })
-        }));
+        let mut all =
+            tally.all(columns.iter().map(|c| {
+                (c.position, if index == 0 { &*c.garbage_reference } else { &*c.garbage_candidate })
+            }));
         for (key, together) in tally.together() {
             let stands = all.get(&key).is_none_or(|own| own.0 <= together.0);
             if stands {

@@ -14,7 +14,7 @@ use super::resolve::Resolver;
 use super::sample::{Sampler, Sampling};
 use super::{LlamaError, build, system_info, weights};
 use crate::engine::run::{RecordSink, Run};
-use crate::model::CaptureSet;
+use crate::model::{CaptureSet, Checkpoint};
 use crate::trace::{Header, ModelInfo, Settings};
 
 /// Everything a run is made with.
@@ -26,7 +26,8 @@ pub struct RunSettings {
     pub context: ContextSettings,
     /// How tokens are chosen.
     pub sampling: Sampling,
-    /// Which checkpoints are recorded. `Off` runs without any callback.
+    /// Which checkpoints are recorded. `Off` runs without any callback; of a run that is not tapped, the
+    /// logits that llama.cpp hands out are all that there is to record.
     pub capture: CaptureSet,
 }
 
@@ -48,7 +49,7 @@ impl LlamaRun {
         mut settings: RunSettings,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, LlamaError> {
-        settings.context.tapped = !matches!(settings.capture, CaptureSet::Off);
+        settings.context.tapped &= !matches!(settings.capture, CaptureSet::Off);
         let weights = weights::weights(model.path()).ok_or_else(|| LlamaError::Load {
             path: model.path().to_owned(),
             reason: "its list of tensors cannot be read".into(),
@@ -86,16 +87,26 @@ impl LlamaRun {
             capture: &self.settings.capture,
             position: self.context.position(),
             columns: tokens.len(),
-            out,
+            out: &mut *out,
             buffers: &mut self.buffers,
             pending: None,
             failure: None,
         };
         let done = self.context.decode(tokens, &mut recorder);
-        match recorder.failure {
-            Some(failure) => Err(failure),
-            None => done,
+        if let Some(failure) = recorder.failure {
+            return Err(failure);
         }
+        done?;
+        if !self.settings.context.tapped && self.settings.capture.contains(Checkpoint::LOGITS) {
+            let first = self.context.position() - tokens.len();
+            for index in 0..tokens.len() {
+                let position = (first + index) as u32;
+                if let Some(logits) = self.context.logits(index) {
+                    out.record(position, Checkpoint::LOGITS, None, "", &[logits.len() as u32], logits)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The GPU that has layers of the model, if one has.

@@ -16,7 +16,8 @@ pub fn can_hold(weight_type: WeightType, view: &View) -> bool {
     }
 }
 
-fn is_written(weight_type: WeightType) -> bool {
+/// Whether values can be written in this type.
+pub(super) fn is_written(weight_type: WeightType) -> bool {
     matches!(weight_type, WeightType::F32 | WeightType::F16 | WeightType::Bf16 | WeightType::Q8_0)
 }
 

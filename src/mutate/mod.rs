@@ -6,6 +6,7 @@
 //! registers it.
 
 mod bf16;
+pub mod convert;
 mod edit;
 mod element;
 pub mod encode;

@@ -8,13 +8,12 @@ use std::process::{Command, Stdio};
 
 use super::plan::places;
 use super::run::rewritten;
-use super::subject::convert;
 use super::truth::Truth;
 use super::{Options, ScoreError, Subject};
 use crate::fault::{FAULTS, Injection};
 use crate::gguf::WeightType;
 use crate::model::Checkpoint;
-use crate::mutate::{Change, Edit};
+use crate::mutate::{Change, Edit, convert};
 use crate::trace::Token;
 
 /// How llama.cpp is run.
@@ -108,7 +107,7 @@ pub fn make(subject: &Subject, setting: &Setting, folder: &Path, number: usize) 
     let mut catalogue = 0;
     match setting {
         Setting::Requantised => {
-            convert(&subject.gguf, WeightType::Q8_0, &file)?;
+            convert::convert(&subject.gguf, WeightType::Q8_0, &file)?;
             (model, truth) = (&file, Truth::Weights);
         }
         Setting::Mutated(injection) => {

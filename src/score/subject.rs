@@ -1,6 +1,5 @@
 //! Models that are tried, each with a clean run of somebody who is trusted.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,9 +7,8 @@ use super::{ScoreError, run};
 use crate::engine::describe::main_weight_type;
 use crate::engine::open::Kind;
 use crate::fault::Injections;
-use crate::gguf::{Gguf, WeightType, Writer};
+use crate::gguf::Gguf;
 use crate::model::{Graph, arch};
-use crate::mutate::encode;
 use crate::synth::Synth;
 use crate::synth::mix::Mix;
 use crate::synth::shape::Shape;
@@ -87,35 +85,6 @@ impl Subject {
             gguf,
         })
     }
-}
-
-/// Writes a model's matrices in another type, for types that paritty can write. Rows that are no whole
-/// blocks of it keep their type.
-pub fn convert(from: &Gguf, to: WeightType, path: &Path) -> Result<(), ScoreError> {
-    let mut writer = Writer::new();
-    writer.copy_meta(from);
-    let fits =
-        |t: &crate::gguf::TensorInfo| t.shape.len() > 1 && t.row_len().is_multiple_of(to.format().block_len);
-    for t in from.tensors() {
-        writer.tensor(&t.name, &t.shape, if fits(t) { to } else { t.weight_type })?;
-    }
-    writer.save(path, |target, out: &mut dyn Write| {
-        let gone = || std::io::Error::other("tensor is gone");
-        let source = from.tensor(&target.name).ok_or_else(gone)?;
-        if source.weight_type == target.weight_type {
-            return out.write_all(from.data(source));
-        }
-        let dequantize = from.dequantizer(source).map_err(std::io::Error::other)?;
-        let mut values = vec![0.0; source.row_len()];
-        let mut bytes = vec![0; target.row_bytes()];
-        for row in from.data(source).chunks_exact(source.row_bytes()) {
-            dequantize(row, &mut values);
-            encode::encode(to, &values, &mut bytes);
-            out.write_all(&bytes)?;
-        }
-        Ok(())
-    })?;
-    Ok(())
 }
 
 /// A small model of random weights that has what the demos lack: soft-caps, a window, norms after blocks.

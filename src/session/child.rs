@@ -7,6 +7,52 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::engine::external::LastLines;
+use crate::model::CaptureSet;
+
+/// What llama.cpp's process is to record, beside the tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Tracing<'a> {
+    /// The model file.
+    pub model: &'a Path,
+    /// What is recorded; `Off`: only the logits that llama.cpp hands out, with no callback in it.
+    pub capture: &'a CaptureSet,
+    /// Tokens that are generated.
+    pub generate: u32,
+    /// Positions to open it for.
+    pub context: Option<usize>,
+    /// Threads; 0: as many as it takes by itself.
+    pub threads: usize,
+    /// The trace.
+    pub output: &'a Path,
+}
+
+impl Tracing<'_> {
+    /// The arguments of `paritty`; those that say which tokens are to be added.
+    pub fn arguments(self) -> Vec<String> {
+        let mut arguments = vec![
+            "trace".to_owned(),
+            std::path::absolute(self.model).unwrap_or_else(|_| self.model.to_owned()).display().to_string(),
+            "--engine=llama.cpp".to_owned(),
+            format!("-n{}", self.generate),
+            format!("--output={}", self.output.display()),
+        ];
+        arguments.push(match self.capture {
+            CaptureSet::Off => "--untapped".to_owned(),
+            capture => format!("--checkpoints={capture}"),
+        });
+        arguments.extend(self.context.map(|n| format!("--ctx={n}")));
+        if self.threads > 0 {
+            arguments.push(format!("--threads={}", self.threads));
+        }
+        arguments
+    }
+}
+
+/// The argument that says which tokens are computed.
+pub fn tokens(ids: &[u32]) -> String {
+    let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+    format!("--tokens={}", ids.join(","))
+}
 
 /// A child that traces. Dropping it kills it.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ pub mod layers;
 pub mod link;
 mod look;
 mod plan;
+pub mod record;
 pub mod records;
 mod replay;
 mod run;

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use tokio::sync::Notify;
 
-use super::child::Child;
+use super::child::{self, Child};
 use super::config::{Config, SessionError};
 use super::driver::Driver;
 use super::records::KEPT;
@@ -170,34 +170,25 @@ impl Side {
         wake: &Arc<Notify>,
     ) -> Result<Self, SessionError> {
         let path = folder.join(format!("{name}.jsonl"));
-        let mut arguments = vec!["trace".to_owned()];
-        match &config.tokens {
-            Tokens::Prompt(text) => arguments.push(format!("--prompt={text}")),
-            Tokens::Ids(ids) => {
-                arguments.push(format!(
-                    "--tokens={}",
-                    ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
-                ));
-            }
+        let fed = match &config.tokens {
+            Tokens::Prompt(text) => format!("--prompt={text}"),
+            Tokens::Ids(ids) => child::tokens(ids),
             Tokens::FromTrace => {
                 return Err(SessionError::Usage(
                     "source llama.cpp needs something to compute: give --prompt TEXT".into(),
                 ));
             }
+        };
+        let mut arguments = child::Tracing {
+            model: &config.model,
+            capture: &config.capture,
+            generate: config.generate,
+            context: config.context,
+            threads: config.cpu.threads,
+            output: &path,
         }
-        arguments.extend([
-            "--engine=llama.cpp".into(),
-            format!("-n{}", config.generate),
-            format!("--checkpoints={}", config.capture),
-            format!("--output={}", path.display()),
-        ]);
-        if let Some(context) = config.context {
-            arguments.push(format!("--ctx={context}"));
-        }
-        if config.cpu.threads > 0 {
-            arguments.push(format!("--threads={}", config.cpu.threads));
-        }
-        arguments.extend(["--".into(), config.model.display().to_string()]);
+        .arguments();
+        arguments.push(fed);
         let child = Child::start(&arguments, Arc::clone(wake))
             .map_err(SessionError::system("cannot start llama.cpp"))?;
         Self::new(&path, Maker::Child(child), ("llama.cpp".into(), "CPU".into()), None, wake)

@@ -19,6 +19,11 @@ impl Words {
         ((id as usize) < tokenizer.n_vocab()).then(|| tokenizer.piece_text(id))
     }
 
+    /// Whether a token ends the text.
+    pub fn ends_text(&self, id: u32) -> bool {
+        self.0.as_ref().is_ok_and(|tokenizer| tokenizer.is_eog(id))
+    }
+
     /// The ids of a text, with the tokens that the file says begin one.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
         match &self.0 {
