@@ -139,6 +139,10 @@ impl Diagnosis<'_> {
             );
             bar.finish_and_clear();
             side.weights = weights?;
+            if record::trace_of(run.source).is_none() {
+                // What was recorded for this is gone afterwards.
+                side.trace = run.source.to_string();
+            }
             found.sides.push(side);
         }
         if args.once {

@@ -13,6 +13,7 @@ use super::judge::{self, Case};
 use super::lineage::Lineage;
 use super::noise::Noise;
 use super::reading::{Reader, Reading};
+use super::weights;
 use crate::garbage::recording::{self, Note};
 use crate::model::{Checkpoint, Site};
 use crate::trace::{Header, Store};
@@ -37,6 +38,8 @@ pub struct Comparison {
     /// Whether something was compared since then.
     unseen: bool,
     concluded: bool,
+    /// That embeddings are of tables rounded in two ways, once nothing more comes.
+    embeddings: Option<String>,
     /// What is to be known of how each side was recorded, once nothing more comes.
     recording: [Vec<Note>; 2],
     verdict: Option<Arc<Verdict>>,
@@ -98,6 +101,7 @@ impl Comparison {
     pub fn conclude(&mut self, reference: &Store, candidate: &Store) {
         self.concluded = true;
         self.update(reference, candidate, &[]);
+        self.embeddings = weights::by_embeddings([reference, candidate]);
         self.recording = [reference, candidate].map(|store| recording::notes(store, None));
     }
 
@@ -154,17 +158,15 @@ impl Comparison {
         for (side, notes) in ["reference", "candidate"].into_iter().zip(&self.recording) {
             out.extend(notes.iter().map(|note| format!("the {side}'s recorder: {}", note.says)));
         }
-        let weights = |h: &Option<Header>| h.as_ref().and_then(|h| h.model.weights.clone());
-        if let (Some(a), Some(b)) = (weights(&self.headers[0]), weights(&self.headers[1]))
-            && a != b
-        {
-            out.push(format!(
-                "the model files differ: the reference's weights are {}, the candidate's {}; a difference between them is not a mistake of an engine",
-                crate::text::safe_short(&a, 20),
-                crate::text::safe_short(&b, 20)
-            ));
-        }
+        out.extend(self.other_weights());
         out
+    }
+
+    /// That the two runs were made with other weights: a sentence, if they were. What values say about it is
+    /// known once the comparison is concluded.
+    pub fn other_weights(&self) -> Option<String> {
+        let [a, b] = &self.headers;
+        weights::by_headers(a.as_ref(), b.as_ref()).or_else(|| self.embeddings.clone())
     }
 
     /// Figures by checkpoint over all positions, for tools that measure noise.

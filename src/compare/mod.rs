@@ -21,6 +21,7 @@ pub mod rounding;
 pub(crate) mod testing;
 pub mod tolerance;
 pub mod verdict;
+mod weights;
 
 pub use cell::{CellMetrics, CellResult, CellState, Severity};
 pub use column::Column;

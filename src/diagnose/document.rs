@@ -8,10 +8,14 @@ use crate::compare::Verdict;
 use crate::report::document::{Column, Document, Table, Value};
 use crate::wording::{self, Sentence, Tone, count, figure};
 
+/// Faulty operations that the first sentences name.
+const SHOWN: usize = 4;
+
 /// The whole report.
 pub fn document(found: &Diagnosed) -> Document {
     let mut document = Document::new("Diagnosis");
     document.sentences(sentences(found));
+    document.table(runs(found));
     document.table(claims(found));
     if let Some(verdict) = found.verdict() {
         document.heading("Against each other");
@@ -72,10 +76,17 @@ pub fn sentences(found: &Diagnosed) -> Vec<Sentence> {
         if let Some(weights) = &side.weights {
             out.push(sentence(Tone::Bad, format!("{role}weights differ: {}", weights.says())));
         }
-        if side.conclusion() == Conclusion::Faulty
-            && let Some(first) = side.judged().faulty.first()
-        {
-            out.push(sentence(Tone::Bad, format!("{role}{}", mistake(first))));
+        if side.conclusion() == Conclusion::Faulty {
+            let faulty = &side.judged().faulty;
+            out.extend(
+                faulty.iter().take(SHOWN).map(|f| sentence(Tone::Bad, format!("{role}{}", mistake(f)))),
+            );
+            if let Some(more) = faulty.len().checked_sub(SHOWN).filter(|n| *n > 0) {
+                out.push(sentence(
+                    Tone::Bad,
+                    format!("{role}{} more, below", count(more, "faulty operation")),
+                ));
+            }
         }
     }
     if let Some(isolation) = &found.isolation
@@ -137,23 +148,57 @@ fn mistake(node: &FaultyNode) -> String {
     }
 }
 
+/// Each run in one word.
+fn runs(found: &Diagnosed) -> Table {
+    let columns = vec![
+        Column::new("run", "run"),
+        Column::new("engine", "engine"),
+        Column::new("conclusion", "conclusion"),
+        Column::new("faulty", "faulty operations"),
+        Column::new("judged", "cells judged"),
+    ];
+    let mut table = Table::new("runs", columns);
+    for side in &found.sides {
+        let (word, tone) = match side.conclusion() {
+            Conclusion::Clean if side.weights.is_some() => ("other weights", Tone::Bad),
+            Conclusion::Clean => ("clean", Tone::Good),
+            Conclusion::Faulty => ("faulty", Tone::Bad),
+            Conclusion::NotEnough => ("not enough recorded", Tone::Caution),
+        };
+        let faulty = if side.conclusion() == Conclusion::Faulty { side.judged().faulty.len() } else { 0 };
+        table.row(vec![
+            Value::Text(side.role.to_owned()),
+            Value::Text(side.engine.clone()),
+            Value::Text(word.to_owned()).toned(tone),
+            Value::Count(faulty as u64),
+            Value::Count(side.judged().coverage.judged() as u64),
+        ]);
+    }
+    table
+}
+
 /// Every fault that is claimed, with the means by which.
 fn claims(found: &Diagnosed) -> Table {
-    let columns = vec![
+    let mut columns = vec![
         Column::new("run", "run"),
         Column::new("checkpoint", "checkpoint"),
         Column::new("mistake", "mistake"),
         Column::new("audit", "by audit"),
-        Column::new("graft", "by graft"),
     ];
-    let mut table = Table::new("faults", columns).caption(
-        "Faults, each by itself. By audit: it does not follow from its own recorded inputs. By graft: it parts \
-         from the reference although everything before it was made right",
-    );
+    if found.isolation.is_some() {
+        columns.push(Column::new("graft", "by graft"));
+    }
+    let mut table = Table::new("faults", columns).caption(if found.isolation.is_some() {
+        "Faults, each by itself. By audit: off by this share of its norm from what its own recorded inputs give. \
+         By graft: it parts from the reference although everything before it was made right"
+    } else {
+        "Faults, each by itself: off by this share of its norm from what its own recorded inputs give"
+    });
     let partings = found.isolation.as_ref().map_or(&[][..], |i| &i.partings);
     for side in &found.sides {
         let grafted = side.role == "candidate" && found.isolation.is_some();
-        let mut rows: Vec<_> = side.judged().faulty.iter().map(|f| (f.checkpoint, Some(f))).collect();
+        let faulty = if side.conclusion() == Conclusion::Faulty { &side.judged().faulty[..] } else { &[] };
+        let mut rows: Vec<_> = faulty.iter().map(|f| (f.checkpoint, Some(f))).collect();
         if grafted {
             let known: Vec<_> = rows.iter().map(|r| r.0).collect();
             rows.extend(
@@ -168,9 +213,7 @@ fn claims(found: &Diagnosed) -> Table {
                 Value::Text(checkpoint.to_string()),
                 node.and_then(|n| n.diagnoses.first())
                     .map_or(Value::Missing, |d| Value::Text(d.mistake.clone())),
-                node.map_or(Value::Text("not judged faulty".into()), |n| {
-                    Value::Text(format!("off by {}", figure(n.worst.relative)))
-                }),
+                node.map_or(Value::Text("not faulty".into()), |n| Value::Figure(n.worst.relative)),
                 match parting {
                     _ if !grafted => Value::Missing,
                     Some(p) => {

@@ -23,6 +23,8 @@ use crate::wording::{figure, percent};
 const MOST: f64 = 0.9;
 /// And leave nearly all else alone.
 const FEW: f64 = 0.02;
+/// In so many operations at least: the mistake of one is its own.
+const SEVERAL: usize = 3;
 /// Larger files are not rounded for a proof: it takes as much room on the disk.
 const LARGEST: u64 = 2 << 30;
 /// Positions that a proof is tried on.
@@ -78,13 +80,21 @@ struct Pattern {
     bridged: (usize, usize),
     /// Whether most faulty products hold a mistake that is known, and is another.
     known: bool,
+    /// Faulty operations.
+    operations: usize,
     by: f64,
 }
 
 impl Pattern {
     fn of(audit: &Audit) -> Self {
-        let mut pattern =
-            Self { products: (0, 0), others: (0, 0), bridged: (0, 0), known: false, by: f64::NAN };
+        let mut pattern = Self {
+            products: (0, 0),
+            others: (0, 0),
+            bridged: (0, 0),
+            known: false,
+            operations: audit.faulty.len(),
+            by: f64::NAN,
+        };
         for kind in &audit.kinds {
             let counts = if kind.kind.bridged {
                 &mut pattern.bridged
@@ -109,7 +119,8 @@ impl Pattern {
 
     /// Whether all products are wrong and nothing else is.
     fn is_clear(&self) -> bool {
-        share(self.products) >= MOST && share(self.others) <= FEW && !self.known
+        let enough = self.operations >= SEVERAL && self.others.0 > 0;
+        enough && share(self.products) >= MOST && share(self.others) <= FEW && !self.known
     }
 
     /// Whether it may be so, as far as a trace with few checkpoints tells.

@@ -4,6 +4,8 @@
 use super::ScoreError;
 use super::judge::{Answer, Evidence, Judge, Named, before_blame, unless_noted};
 use crate::audit::{Conclusion, Options, audit};
+use crate::diagnose::OtherWeights;
+use crate::diagnose::weights::other_weights;
 use crate::garbage::recording::notes;
 
 /// See the module.
@@ -29,8 +31,21 @@ impl Judge for Auditing {
             Some(answer) => return Ok(answer),
             None => {}
         }
-        let found =
-            audit(evidence.gguf, evidence.graph, evidence.candidate, &Options::default(), &mut |_, _| {})?;
+        let (gguf, candidate, options) = (evidence.gguf, evidence.candidate, Options::default());
+        let mut found = audit(gguf, evidence.graph, candidate, &options, &mut |_, _| {})?;
+        if found.conclusion() == Conclusion::Faulty {
+            let none = |e: std::io::Error| ScoreError::Other(format!("cannot make a temporary folder: {e}"));
+            let folder = tempfile::tempdir().map_err(none)?;
+            let weights = other_weights(gguf, candidate, &found, &options, folder.path(), &mut |_, _| {})?;
+            match weights {
+                // Faults beside other weights are faults.
+                Some(OtherWeights { audit: Some(audit), .. }) if audit.conclusion() == Conclusion::Faulty => {
+                    found = audit;
+                }
+                Some(_) => return Ok(Answer::OtherWeights),
+                None => {}
+            }
+        }
         let notes = notes(evidence.candidate, Some(evidence.graph.n_vocab));
         let noted = |answer| unless_noted(answer, &notes);
         Ok(match found.conclusion() {

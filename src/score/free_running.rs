@@ -22,6 +22,9 @@ impl Judge for FreeRunning {
         if let Some(answer) = before_blame(&verdict) {
             return Ok(answer);
         }
+        if evidence.comparison.other_weights().is_some() {
+            return Ok(Answer::OtherWeights);
+        }
         let noted = |answer| unless_noted(answer, &evidence.comparison.recording()[1]);
         Ok(match &*verdict {
             Verdict::Diverged { first, .. } => Answer::Faulty(vec![Named {

@@ -91,7 +91,9 @@ pub fn grade(truth: &Truth, answer: &Answer) -> Grade {
             right(first.is_some(), first.is_some_and(|n| says(n, mistake) || says(n, class)))
         }
         // No operation is wrong, and none is named; only who sees the tokens says why.
-        (Truth::Tokens { .. }, Answer::OtherTokens) => right(true, true),
+        (Truth::Tokens { .. }, Answer::OtherTokens) | (Truth::Weights, Answer::OtherWeights) => {
+            right(true, true)
+        }
         (Truth::Tokens { .. }, Answer::Clean) => right(true, false),
         (Truth::Weights, Answer::Faulty(named)) => {
             right(!named.is_empty(), named.iter().all(|n| says(n, "weights-differ")))
@@ -105,6 +107,7 @@ pub fn words(answer: &Answer) -> (String, Vec<String>) {
     match answer {
         Answer::Clean => ("nothing".into(), Vec::new()),
         Answer::OtherTokens => ("other tokens".into(), Vec::new()),
+        Answer::OtherWeights => ("other weights".into(), vec!["weights-differ".into()]),
         Answer::Instrument { class } => ("the instrument".into(), vec![class.clone()]),
         Answer::Noted { classes } => ("only how it was recorded".into(), classes.clone()),
         Answer::Undecided(why) => (format!("undecided: {why}"), Vec::new()),

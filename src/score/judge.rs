@@ -40,6 +40,8 @@ pub enum Answer {
         /// Classes of garbage that the notes are akin to.
         classes: Vec<String>,
     },
+    /// The weights that were used are others: a true difference.
+    OtherWeights,
     /// Operations are wrong.
     Faulty(Vec<Named>),
     /// There is not enough to say.

@@ -10,6 +10,7 @@ use super::plan::places;
 use super::run::rewritten;
 use super::truth::Truth;
 use super::{Options, ScoreError, Subject};
+use crate::engine::run::KvType;
 use crate::fault::{FAULTS, Injection};
 use crate::gguf::WeightType;
 use crate::model::Checkpoint;
@@ -19,30 +20,83 @@ use crate::trace::Token;
 /// How llama.cpp is run.
 #[derive(Clone, Debug)]
 pub enum Setting {
-    /// As it is, token by token.
-    Plain,
-    /// The prompt as one batch.
-    Batch,
-    /// Attention fused.
-    FlashAttention,
-    /// Weights as they lie in the file.
-    NoRepack,
-    /// Two threads.
-    Threads,
+    /// Over the model itself.
+    Clean(How),
     /// The model's own weights as Q8_0, held against the model: a true difference of weights.
     Requantised,
     /// Over a file with this mistake in it.
     Mutated(Injection),
 }
 
+/// Settings of llama.cpp, all of them right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct How {
+    /// The prompt as one batch.
+    batch: bool,
+    /// Attention fused.
+    flash: bool,
+    /// Two threads.
+    two_threads: bool,
+    /// Weights as they lie in the file.
+    as_they_lie: bool,
+    /// Type of the cache.
+    kv: KvType,
+}
+
+impl How {
+    /// As llama.cpp is by itself, but token by token and with attention node by node.
+    const PLAIN: Self =
+        Self { batch: false, flash: false, two_threads: false, as_they_lie: false, kv: KvType::F16 };
+
+    /// One setting after the other, and for the full score most of them together.
+    fn all(quick: bool) -> Vec<Self> {
+        let plain = Self::PLAIN;
+        let mut all = vec![
+            plain,
+            Self { batch: true, ..plain },
+            Self { flash: true, ..plain },
+            Self { as_they_lie: true, ..plain },
+            Self { kv: KvType::F32, ..plain },
+            // llama.cpp takes a quantised cache of values with fused attention only.
+            Self { kv: KvType::Q8_0, flash: true, ..plain },
+        ];
+        if !quick {
+            all.push(Self { batch: true, as_they_lie: true, ..plain });
+            for number in 0..16 {
+                let bit = |n: u32| number >> n & 1 == 1;
+                let kv = if bit(3) { KvType::F32 } else { KvType::F16 };
+                let how = Self { batch: bit(0), flash: bit(1), two_threads: bit(2), as_they_lie: false, kv };
+                if !all.contains(&how) {
+                    all.push(how);
+                }
+            }
+        }
+        all
+    }
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("llama.cpp")?;
+        for (is, says) in [
+            (self.batch, ", prompt as one batch"),
+            (self.flash, ", flash attention"),
+            (self.two_threads, ", two threads"),
+            (self.as_they_lie, ", weights not rearranged"),
+        ] {
+            f.write_str(if is { says } else { "" })?;
+        }
+        match self.kv {
+            KvType::F16 => Ok(()),
+            kv => write!(f, ", cache in {}", kv.name()),
+        }
+    }
+}
+
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Plain => f.write_str("llama.cpp as it is"),
-            Self::Batch => f.write_str("llama.cpp, prompt as one batch"),
-            Self::FlashAttention => f.write_str("llama.cpp, flash attention"),
-            Self::NoRepack => f.write_str("llama.cpp, weights not rearranged"),
-            Self::Threads => f.write_str("llama.cpp, two threads"),
+            Self::Clean(how) => how.fmt(f),
             Self::Requantised => f.write_str("llama.cpp over the same weights as Q8_0"),
             Self::Mutated(injection) => write!(f, "{injection} in the file"),
         }
@@ -53,10 +107,7 @@ impl fmt::Display for Setting {
 pub fn settings(subject: &Subject, options: &Options, turn: usize) -> Result<Vec<Setting>, ScoreError> {
     let mut settings = Vec::new();
     if options.faults.is_none() {
-        settings.extend([Setting::Plain, Setting::Batch, Setting::FlashAttention, Setting::NoRepack]);
-        if !options.quick {
-            settings.push(Setting::Threads);
-        }
+        settings.extend(How::all(options.quick).into_iter().map(Setting::Clean));
         if subject.weights == "F16" {
             settings.push(Setting::Requantised);
         }
@@ -121,9 +172,10 @@ pub fn make(subject: &Subject, setting: &Setting, folder: &Path, number: usize) 
             catalogue = injection.fault().catalogue();
             model = &file;
         }
-        _ => {}
+        Setting::Clean(_) => {}
     }
-    let done = record(model, setting, &subject.tokens, &candidate);
+    let how = if let Setting::Clean(how) = setting { *how } else { How::PLAIN };
+    let done = record(model, how, &subject.tokens, &candidate);
     let temporary = vec![candidate.clone(), file];
     if done.is_err() {
         for path in &temporary {
@@ -131,24 +183,27 @@ pub fn make(subject: &Subject, setting: &Setting, folder: &Path, number: usize) 
         }
     }
     done?;
-    let reference = if matches!(setting, Setting::Plain) { &subject.clean } else { &subject.reference };
+    let reference = if matches!(setting, Setting::Clean(how) if *how == How::PLAIN) {
+        &subject.clean
+    } else {
+        &subject.reference
+    };
     Ok(Made { reference: reference.clone(), candidate, temporary, truth, number: catalogue })
 }
 
 /// In a process of its own: what llama.cpp does not like in a file, it may abort for.
-fn record(model: &Path, setting: &Setting, tokens: &[Token], path: &Path) -> Result<(), ScoreError> {
+fn record(model: &Path, how: How, tokens: &[Token], path: &Path) -> Result<(), ScoreError> {
     let other = |e: std::io::Error| ScoreError::Other(format!("cannot start llama.cpp: {e}"));
     let ids: Vec<String> = tokens.iter().map(|t| t.id.to_string()).collect();
     let mut command = Command::new(std::env::current_exe().map_err(other)?);
-    command.arg("trace").arg(model).args(["--engine=llama.cpp", "--kv=f16"]);
+    command.arg("trace").arg(model).arg("--engine=llama.cpp").arg(format!("--kv={}", how.kv.name()));
     command.arg(format!("--tokens={}", ids.join(","))).arg("-o").arg(path);
-    command.arg(if matches!(setting, Setting::Threads) { "--threads=2" } else { "--threads=1" });
-    match setting {
-        Setting::Batch => command.arg("--batch-prefill"),
-        Setting::FlashAttention => command.arg("--flash-attn=on"),
-        Setting::NoRepack => command.arg("--no-repack"),
-        _ => &mut command,
-    };
+    command.arg(if how.two_threads { "--threads=2" } else { "--threads=1" });
+    for (is, option) in
+        [(how.batch, "--batch-prefill"), (how.flash, "--flash-attn=on"), (how.as_they_lie, "--no-repack")]
+    {
+        command.args(is.then_some(option));
+    }
     let output = command.env("GGML_NO_BACKTRACE", "1").stdin(Stdio::null()).output().map_err(other)?;
     if output.status.success() {
         return Ok(());

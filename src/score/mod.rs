@@ -71,6 +71,9 @@ pub enum ScoreError {
     /// An audit.
     #[error(transparent)]
     Audit(#[from] crate::audit::AuditError),
+    /// A diagnosis.
+    #[error(transparent)]
+    Diagnose(#[from] crate::diagnose::DiagnoseError),
     /// The real llama.cpp, or anything else.
     #[error("{0}")]
     Other(String),

@@ -10,7 +10,7 @@ use super::judge::Evidence;
 use super::plan::{Candidate, Trial};
 use super::truth::Truth;
 use super::{JUDGES, ScoreError, Subject};
-use crate::compare::Comparison;
+use crate::diagnose::compare;
 use crate::engine::cpu::CpuOptions;
 use crate::engine::open::{self, Kind};
 use crate::engine::record::Recorded;
@@ -121,10 +121,7 @@ fn reference_name(subject: &Subject) -> &'static str {
 fn judge(subject: &Subject, setup: &Setup) -> Result<Vec<Row>, ScoreError> {
     let (reference, candidate) = (Store::load(&setup.reference)?, Store::load(&setup.candidate)?);
     let started = Instant::now();
-    let mut comparison = Comparison::new();
-    let positions: BTreeSet<u32> = reference.positions().chain(candidate.positions()).collect();
-    comparison.update(&reference, &candidate, &positions.into_iter().collect::<Vec<_>>());
-    comparison.conclude(&reference, &candidate);
+    let comparison = compare(&reference, &candidate);
     let compared = started.elapsed().as_secs_f64();
     let evidence = Evidence {
         gguf: &subject.gguf,
