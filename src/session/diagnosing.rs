@@ -137,14 +137,12 @@ impl Job {
         };
         let (mut sides, mut positions) = (Vec::new(), Vec::new());
         for (which, store) in &stores {
-            let engine = store.team().filter(|team| !team.is_empty()).unwrap_or("the engine").to_owned();
             let audit = self.audit(*which, store, subjects)?;
-            let trace = store.path().display().to_string();
             let role = if *which == Which::Reference { "reference" } else { "candidate" };
-            sides.push(diagnose::Side { role, trace, engine, audit });
+            sides.push(diagnose::Side::new(role, store, None, audit));
             positions.push(store.positions().count() as u32);
         }
-        let found = diagnose::Diagnosed { sides, comparison };
+        let found = diagnose::Diagnosed { sides, comparison, ..diagnose::Diagnosed::default() };
         Ok(self.findings(&found, &stores, &positions))
     }
 
