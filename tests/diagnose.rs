@@ -60,9 +60,10 @@ fn faults(report: &Value) -> Vec<(String, String)> {
 
 fn recorded(model: &Path, folder: &TempDir, name: &str, arguments: &[&str]) -> PathBuf {
     let path = folder.path().join(name);
-    let fixed = ["trace", model.to_str().unwrap(), "--engine", "cpu", "--threads", "1"];
+    let engine: &[&str] = if arguments.contains(&"--engine") { &[] } else { &["--engine", "cpu"] };
+    let fixed = ["trace", model.to_str().unwrap(), "--threads", "1"];
     let output = ["-o", path.to_str().unwrap(), "--prompt", "To be, or not to be", "-n", "4"];
-    let all: Vec<&str> = fixed.iter().chain(&output).chain(arguments).copied().collect();
+    let all: Vec<&str> = fixed.iter().chain(engine).chain(&output).chain(arguments).copied().collect();
     let (code, printed) = paritty(&all);
     assert_eq!(code, 0, "{printed}");
     path
@@ -175,6 +176,18 @@ fn a_run_with_rounded_weights_is_called_that() {
         assert!(said.contains("the weights differ: a true difference"), "{said}");
         assert!(said.contains("the file's (F16) rounded to Q8_0"), "{said}");
     }
+    // The comparison sees it in the embeddings, and not in a run of the same weights.
+    let clean = recorded(&model(QWEN), &folder, "clean.jsonl", &[]);
+    let oracle = recorded(&model(QWEN), &folder, "oracle.jsonl", &["--engine", "oracle"]);
+    let rounded_run = recorded(&rounded, &folder, "rounded.jsonl", &[]);
+    let text =
+        std::fs::read_to_string(&rounded_run).unwrap().replace("\"weights\":\"Q8_0\"", "\"weights\":null");
+    std::fs::write(&rounded_run, text).unwrap();
+    let compared =
+        |candidate: &Path| paritty(&["compare", clean.to_str().unwrap(), candidate.to_str().unwrap()]);
+    let (_, printed) = compared(&rounded_run);
+    assert!(printed.starts_with("the weights differ: 8 of 8 embeddings"), "{printed}");
+    assert!(!compared(&oracle).1.contains("weights differ"));
     // A fault beside the rounding is still one.
     let path = recorded(&rounded, &folder, "run.jsonl", &["--fault", "norm-epsilon@1"]);
     let (_, report) = diagnose(&model(QWEN), &["--reference", path.to_str().unwrap()]);

@@ -46,6 +46,9 @@ pub fn entry_limit(kind: Kind) -> f64 {
     }
 }
 
+/// Ratio above which an error enters in a part of a row.
+const PART: f64 = 10.0;
+
 /// What holds for all columns of a pair.
 #[derive(Debug)]
 pub struct Rules {
@@ -89,7 +92,8 @@ impl Rules {
         let expected = (expectation.error * cancelled).hypot(figures.record.into());
         Excess {
             ratio: f64::from(figures.error) / expected,
-            limit: entry_limit(self.lineage.kind(checkpoint)),
+            // A part may hold what its inputs' parts do not: half of a pair that was turned, say.
+            limit: entry_limit(self.lineage.kind(checkpoint)).max(if figures.part { PART } else { 0.0 }),
             expected,
             worst_input: expectation.worst_input,
             isolated: expectation.isolated,

@@ -27,6 +27,8 @@ pub struct Measured {
     pub rounding: f32,
     /// √(Σ(a−b)²) can be no smaller: rounding of the record itself (f16, bf16, printed digits).
     pub record: f32,
+    /// Whether only a part of the row was compared.
+    pub part: bool,
 }
 
 /// What was expected of a cell.

@@ -121,6 +121,8 @@ pub fn bucket(checkpoint: Checkpoint, layers: usize) -> u8 {
 pub struct Noise {
     class: Class,
     kv_exact: bool,
+    /// What keeping keys and values in blocks or in bf16 does to a row; 0 where they are kept better.
+    cache: f64,
     activations: Activations,
     /// Products on the device may be rounded further.
     cuda: bool,
@@ -167,7 +169,8 @@ impl Noise {
         };
         let tabled = sides.into_iter().flatten().any(takes_gelu_from_a_table);
         let class = if class == Class::KvF16 && kv_exact && !cuda && !tabled { Class::Exact } else { class };
-        Self { class, kv_exact, activations, cuda, remark }
+        let cache = sides.into_iter().flatten().map(rounds_kv).fold(0.0, f64::max);
+        Self { class, kv_exact, cache, activations, cuda, remark }
     }
 
     /// How activations are rounded before products.
@@ -192,6 +195,9 @@ impl Noise {
         let at = |site: Site| TABLE.get(&(self.class, site)).map(|floors| floors[bucket as usize]);
         let site = checkpoint.site();
         let mut floor = at(site).or_else(|| at(like(site))).unwrap_or(0.1);
+        if self.cache > 0.0 && checkpoint >= Checkpoint::layer(Site::Kq, 0) {
+            floor = floor.max(3.0 * self.cache as f32);
+        }
         if self.cuda {
             // TF32 and f16 accumulation add to every product behind the first norm.
             let early = checkpoint.site().phase() == Phase::Input
@@ -209,7 +215,7 @@ impl Noise {
     pub fn fresh(&self, site: Site, position: u32) -> f64 {
         #[allow(clippy::enum_glob_use, reason = "a table of sites")]
         use Site::*;
-        let kv = if self.kv_exact { F32 } else { 2.0 * F16 };
+        let kv = if self.kv_exact { F32 } else { (2.0 * F16).hypot(2.0 * self.cache) };
         match site {
             Embd | PosEmbd => 2e-7,
             Kq | KqvOut => kv,
@@ -253,6 +259,18 @@ fn takes_gelu_from_a_table(header: &Header) -> bool {
 
 fn keeps_kv(header: &Header) -> bool {
     matches!(header.settings.kv.as_deref(), Some("f32" | "f64")) && header.settings.flash_attn == Some(false)
+}
+
+/// Blocks of 32 with one scale, by bits: amax of Gaussian rows is 2.1 standard deviations, a value is off by
+/// 1/√12 of a step.
+fn rounds_kv(header: &Header) -> f64 {
+    match header.settings.kv.as_deref() {
+        Some("bf16") => 1.7e-3,
+        Some("q8_0") => 5.5e-3,
+        Some("q5_0" | "q5_1") => 0.04,
+        Some("q4_0" | "q4_1" | "iq4_nl") => 0.08,
+        _ => 0.0,
+    }
 }
 
 fn weight_class(weights: &str) -> Option<Class> {
@@ -318,6 +336,17 @@ mod tests {
         };
         assert_eq!(pair("llama"), Class::Exact);
         assert_eq!((pair("gpt2"), pair("gemma3")), (Class::KvF16, Class::KvF16), "GELU is rounded to f16");
+    }
+
+    #[test]
+    fn a_quantised_cache_is_as_coarse_as_its_blocks() {
+        let (plain, coarse) = (header("F16", "llama.cpp", "f16"), header("F16", "llama.cpp", "q8_0"));
+        let noise = |a, b| Noise::for_pair(Some(a), Some(b));
+        let (fine, rough) = (noise(&plain, &plain), noise(&plain, &coarse));
+        assert!(rough.fresh(Site::KqvOut, 3) > 10.0 * fine.fresh(Site::KqvOut, 3));
+        assert_eq!(rough.fresh(Site::AttnNorm, 3), fine.fresh(Site::AttnNorm, 3));
+        let at = Checkpoint::layer(Site::AttnNorm, 0);
+        assert_eq!(rough.floor(at, 4), fine.floor(at, 4), "before the cache is read");
     }
 
     #[test]

@@ -268,7 +268,7 @@ impl Reader {
             rules.head_dim = a.shape.first().copied();
         }
         let dtypes = r.stores.map(|s| s.cell(r.position, checkpoint).map(|c| c.dtype));
-        let measured = measured(rules, checkpoint, &self.values, &sums, dtypes);
+        let measured = measured(rules, checkpoint, &self.values, (&sums, of), dtypes);
         detail.figures.insert(checkpoint, measured);
         let stats = r.stats.entry(checkpoint).or_default();
         stats.add(&a.values, &b.values, &sums, !is_per_position(checkpoint.site()));
@@ -362,7 +362,7 @@ fn measured(
     rules: &Rules,
     checkpoint: Checkpoint,
     values: &[Tensor; 2],
-    sums: &Sums,
+    (sums, of): (&Sums, u32),
     dtypes: [Option<Dtype>; 2],
 ) -> Measured {
     let norm = sums.aa.sqrt();
@@ -388,6 +388,7 @@ fn measured(
             0.0
         },
         record: record as f32,
+        part: sums.compared < of,
     }
 }
 

@@ -20,7 +20,7 @@ pub fn by_headers(reference: Option<&Header>, candidate: Option<&Header>) -> Opt
     let (a, b) = (weights(reference)?, weights(candidate)?);
     (a != b).then(|| {
         format!(
-            "the model files differ: the reference's weights are {}, the candidate's {}; a difference between them is not a mistake of an engine",
+            "the weights differ: the reference's are {}, the candidate's {}; a difference between them is not a mistake of an engine",
             safe_short(&a, 20),
             safe_short(&b, 20)
         )

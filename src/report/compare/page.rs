@@ -73,8 +73,14 @@ fn opening(report: &Report<'_>) -> Document {
         safe(&file_name(report.candidate)),
         safe(&file_name(report.reference))
     ));
+    // A true difference, to be known before all that it causes.
+    let weights = comparison.other_weights().filter(|_| is_comparable(report));
+    if let Some(says) = &weights {
+        out.paragraph(Tone::Caution, says.clone());
+    }
     out.sentences(wording::verdict(&comparison.verdict()));
-    out.list(comparison.remarks().into_iter().map(|r| (Tone::Plain, format!("note: {r}"))).collect());
+    let remarks = comparison.remarks().into_iter().filter(|r| Some(r) != weights.as_ref());
+    out.list(remarks.map(|r| (Tone::Plain, format!("note: {r}"))).collect());
     if let Some(l) = rows::logits(comparison).filter(|_| is_comparable(report)) {
         let tone = if l.agree == l.n { Tone::Good } else { Tone::Caution };
         let worst =
