@@ -215,11 +215,9 @@ fn faults_behind_what_was_not_recorded_are_named_in_their_layer() {
             recorded(&model(LLAMA), &folder, "run.jsonl", &["--checkpoints", checkpoints, "--fault", fault]);
         let (code, report) = diagnose(&model(LLAMA), &["--reference", path.to_str().unwrap()]);
         assert_eq!(code, 1, "{fault}");
-        let found = faults(&report);
-        assert_eq!(found[0].0, at, "{fault}: {report:#}");
-        // Whatever reads what was not recorded is named with the same mistake.
+        // What is bridged over the same operation further on may be named, too; the first is what counts.
         let id = fault.split('@').next().unwrap();
-        assert!(found.iter().all(|f| f.1 == id), "{fault}: {report:#}");
+        assert_eq!(faults(&report)[0], (at.to_owned(), id.to_owned()), "{fault}: {report:#}");
     }
 }
 

@@ -118,14 +118,18 @@ impl Pattern {
     }
 
     /// Whether all products are wrong and nothing else is.
+    fn is_of_products(&self) -> bool {
+        share(self.products) >= MOST && share(self.others) <= FEW && !self.known
+    }
+
+    /// Whether they are so many that it stands without a proof.
     fn is_clear(&self) -> bool {
-        let enough = self.operations >= SEVERAL && self.others.0 > 0;
-        enough && share(self.products) >= MOST && share(self.others) <= FEW && !self.known
+        self.is_of_products() && self.operations >= SEVERAL && self.others.0 > 0
     }
 
     /// Whether it may be so, as far as a trace with few checkpoints tells.
     fn is_possible(&self) -> bool {
-        self.is_clear() || (self.bridged.0 > self.others.0 && share(self.bridged) >= MOST)
+        self.is_of_products() || (self.bridged.0 > self.others.0 && share(self.bridged) >= MOST)
     }
 }
 
