@@ -183,6 +183,8 @@ fn what_a_file_cannot_say_is_refused() {
     }
     let error = change(&from, &[], &asset("q4_k_m")).unwrap_err();
     assert!(error.contains("write to another"), "{error}");
+    let scaled = Gguf::open(&asset("llama3-q4_k_m")).unwrap();
+    assert!(change(&scaled, &["rope-factors@1"], &out).unwrap_err().contains("leave out @LAYER"));
     let tied = Gguf::open(&asset("qwen2-f16")).unwrap();
     assert!(change(&tied, &["embedding-row"], &out).unwrap_err().contains("share one tensor"));
 }

@@ -24,9 +24,10 @@ pub fn translate(edit: &mut Edit<'_>, fault: Injection) -> Result<(), MutateErro
     for (before, after) in right.nodes.iter().zip(&wrong.nodes).filter(|(a, b)| a != b) {
         let mut done = before.clone();
         weights(edit, &right, &mut done, after)?;
+        let factors = matches!((&before.op, &done.op), (Op::Rope(a), Op::Rope(b)) if a.factors != b.factors);
         let keys = keys(edit, &arch, &right, &mut done, after);
-        if keys && fault.layer().is_some() {
-            return Err(refuse("keys hold for every layer: leave out @LAYER"));
+        if (keys || factors) && fault.layer().is_some() {
+            return Err(refuse("keys and RoPE factors hold for every layer: leave out @LAYER"));
         }
         if done != *after {
             return Err(refuse(
