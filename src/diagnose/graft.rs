@@ -78,7 +78,7 @@ pub fn isolate<E>(
             beyond,
             isolated: first.isolated,
         });
-        if reference.cell(first.position, at).is_none_or(crate::trace::Cell::is_partial) {
+        if reference.cell(first.position, at).is_none_or(|cell| cell.is_partial()) {
             break Rest::NoValues(at);
         }
         verdict = super::compare(reference, &run(&grafts)?).verdict();
