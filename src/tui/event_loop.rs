@@ -13,12 +13,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
 
-use super::app::{App, Effect};
+use super::app::{Action, App, Effect, Place, Typed};
 use super::keymap::Keymap;
 use super::panes::Context;
 use super::terminal::Screen;
 use super::theme::Theme;
-use super::{Ended, Exporter, TuiError, TuiOptions, view};
+use super::{Ended, Exporter, TuiError, TuiOptions, command, view};
 use crate::session::{Command, Link};
 
 /// Shortest time between two frames.
@@ -56,8 +56,11 @@ impl EventLoop {
         let theme = options.theme.unwrap_or_else(Theme::detect);
         // Before the terminal is taken, so that no signal finds it taken and nobody listening.
         let signals = Signals::new().map_err(TuiError::Terminal)?;
+        let mut app = App::new(snapshot);
+        app.set_commands(command::table(&options.keymap));
+        app.set_hints(true);
         Ok(Self {
-            app: App::new(snapshot),
+            app,
             theme,
             keymap: options.keymap,
             screen: Screen::enter().map_err(TuiError::Terminal)?,
@@ -131,9 +134,13 @@ impl EventLoop {
     }
 
     fn event(&mut self, event: &Event) -> Result<Flow, TuiError> {
-        let action = match *event {
-            Event::Key(key) => self.keymap.action(key, self.app.place()),
-            Event::Mouse(mouse) => {
+        let action = match event {
+            &Event::Key(key) => self.keymap.action(key, self.app.place()),
+            // Text in the clipboard is no command: it goes where text is asked for, and nowhere else.
+            Event::Paste(text) if self.app.place() == Place::Prompt => {
+                Some(Action::Type(Typed::Paste(text.clone())))
+            }
+            &Event::Mouse(mouse) => {
                 let (width, height) = self.screen.size().map_err(TuiError::Terminal)?;
                 let context = Context { app: &self.app, theme: &self.theme, keymap: &self.keymap };
                 view::mouse(mouse, context, Rect::new(0, 0, width, height))

@@ -8,6 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 use super::app::{Action, Place};
 use super::key::Key;
 use super::kinds::PaneKind;
+use super::typing::typed;
 use super::views::View;
 use crate::text::safe_short;
 
@@ -156,6 +157,11 @@ bindings! {
     Stepping, "pause", Pause, Views, [Key::char(' ')], None, "pause";
     Stepping, "restart", Restart, Views, [Key::char('R')], None, "start an engine or program that failed anew";
     Stepping, "step-back", StepBack, Views, [Key::char('b')], Some(("b", "back one")), "back one position: the engines forget their newest";
+    Stepping, "run-to-cursor", RunToCursor, Views, [Key::char('c')], None, "run to the cursor's position";
+    Stepping, "run-until", AskUntil, Views, [Key::char('u')], None, "run until something happens: divergence, NaN, a token …";
+    Stepping, "breakpoint", ToggleBreakpoint, Views, [Key::char('B')], None, "set a breakpoint at the cursor's position, or clear it";
+    Stepping, "breakpoints", ListBreakpoints, Views, [], None, "list the breakpoints";
+    Stepping, "what-if-graft", WhatIfGraft, Views, [Key::char('i')], None, "what if the checkpoint under the cursor were right? Computes the candidate anew with the reference's values there";
     Moving, "far-left", FarLeft, Views, [Key::char('H'), Key::shift(KeyCode::Left)], None, "ten positions back";
     Moving, "far-right", FarRight, Views, [Key::char('L'), Key::shift(KeyCode::Right)], None, "ten positions on";
     Moving, "first-position", First, Everywhere, [Key::char('g'), Key::plain(KeyCode::Home)], None, "the first position";
@@ -165,6 +171,11 @@ bindings! {
     Moving, "follow", Follow, Views, [Key::char('F')], None, "stay at the newest position, or stop doing so";
     Moving, "history-back", HistoryBack, Views, [Key::char('<'), Key::plain(KeyCode::Backspace)], None, "where the cursor was before the last jump";
     Moving, "history-forward", HistoryForward, Views, [Key::char('>')], None, "the other way";
+    Moving, "search", OpenSearch, Views, [Key::char('/')], Some(("/", "search")), "search tokens and checkpoints";
+    Moving, "next-hit", NextHit, Views, [Key::char(';')], None, "the next thing that was searched for";
+    Moving, "previous-hit", PreviousHit, Views, [Key::char(',')], None, "the one before";
+    Moving, "mark", AskBookmark, Views, [Key::char('m')], None, "mark the place under the cursor with a letter";
+    Moving, "go-to-mark", AskWhichBookmark, Views, [Key::char('\'')], None, "go to a marked place";
     Looking, "channel-back", ChannelBack, Channels, [Key::char('[')], Some(("[]", "channel")), "the channel before";
     Looking, "channel-on", ChannelOn, Channels, [Key::char(']')], None, "the next channel";
     Looking, "worst-channel", WorstChannel, Channels, [Key::char('w')], Some(("w", "worst")), "the channel with the largest difference";
@@ -174,6 +185,8 @@ bindings! {
     Looking, "order", Order, Rankings, [Key::char('o')], Some(("o", "order")), "order the tokens by reference, by candidate, by difference";
     Looking, "next-pane", FocusNext, Views, [Key::plain(KeyCode::Tab)], Some(("Tab", "pane")), "focus the next pane; a pane without room of its own takes another's";
     Looking, "previous-pane", FocusPrevious, Views, [Key::plain(KeyCode::BackTab)], None, "focus the pane before";
+    Program, "command", OpenCommandLine, Views, [Key::char(':')], Some((":", "command")), "the command line";
+    Program, "palette", OpenPalette, Views, [Key::char('p'), Key::ctrl('p')], Some(("p", "palette")), "everything by name: commands, views, checkpoints, positions";
     Program, "export-pane", ExportPane, Views, [Key::char('e')], Some(("e", "export")), "export the focused pane as PNG, SVG and CSV";
     Program, "export-screen", ExportScreen, Views, [Key::char('E')], None, "export the screen as PNG, SVG and CSV";
     Program, "redraw", Redraw, Everywhere, [Key::ctrl('l')], None, "draw everything anew";
@@ -263,10 +276,23 @@ impl Keymap {
             return None;
         }
         let key = Key::from_event(event);
+        // Whatever else is bound, and whatever is open: there is a way out.
+        if key == Key::ctrl('c') {
+            return Some(Action::Quit);
+        }
+        if place == Place::Prompt {
+            return typed(event).map(Action::Type).or_else(|| self.control(key));
+        }
         self.bindings
             .iter()
             .find(|binding| binding.scope.includes(place) && binding.keys.contains(&key))
             .map(|binding| binding.action.clone())
+    }
+
+    /// What works in a prompt too: keys that are no text.
+    fn control(&self, key: Key) -> Option<Action> {
+        let bound = self.bindings.iter().find(|b| b.scope == Scope::Everywhere && b.keys.contains(&key));
+        bound.map(|binding| binding.action.clone())
     }
 
     /// The footer of a place, as many hints as fit in `width` columns; keys and words in turn. The

@@ -2,7 +2,9 @@
 //! to a session. It shows snapshots and sends commands; it computes nothing.
 
 pub mod app;
+pub mod command;
 mod event_loop;
+pub mod hints;
 pub mod key;
 pub mod keymap;
 pub mod kinds;
@@ -12,6 +14,7 @@ pub mod plain;
 pub mod settings;
 pub mod terminal;
 pub mod theme;
+mod typing;
 pub mod view;
 pub mod views;
 pub mod words;

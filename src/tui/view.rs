@@ -6,10 +6,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::app::{Action, App, Overlay};
+use super::app::{Action, App, Overlay, Place, Typed};
 use super::kinds::PaneKind;
 use super::layout::{Layout, MIN_HEIGHT, MIN_WIDTH};
-use super::panes::{self, Context, footer, help, span, title};
+use super::panes::{self, Context, footer, help, prompt, span, title};
 use super::theme::Role;
 
 /// Draws the whole screen.
@@ -28,17 +28,20 @@ pub fn render(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     };
     title::draw(context, layout.title, buf);
     footer::draw(context, layout.footer, buf);
+    let over = over(&layout, area);
     if let Overlay::Help { .. } = app.overlay() {
-        let over = Rect {
-            y: layout.title.bottom(),
-            height: layout.footer.y.saturating_sub(layout.title.bottom()),
-            ..area
-        };
         return help::draw(context, over, buf);
     }
-    for (pane, place) in layout.panes {
+    for &(pane, place) in &layout.panes {
         panes::draw(pane, context, place, buf);
     }
+    prompt::draw(context, over, layout.footer, buf);
+}
+
+/// Everything between title and footer.
+fn over(layout: &Layout, area: Rect) -> Rect {
+    let height = layout.footer.y.saturating_sub(layout.title.bottom());
+    Rect { y: layout.title.bottom(), height, ..area }
 }
 
 /// Where the panes are on a screen of this size.
@@ -58,12 +61,26 @@ pub fn mouse(event: MouseEvent, context: Context<'_>, area: Rect) -> Option<Acti
     let app = context.app;
     let layout = layout(app, area)?;
     let (x, y) = (event.column, event.row);
+    if app.place() == Place::Prompt {
+        return match event.kind {
+            MouseEventKind::ScrollUp => Some(Action::Wheel(app.pane(), -1)),
+            MouseEventKind::ScrollDown => Some(Action::Wheel(app.pane(), 1)),
+            MouseEventKind::Down(MouseButton::Left) if y == layout.footer.y => None,
+            MouseEventKind::Down(MouseButton::Left) => {
+                Some(Action::Type(prompt::hit(context, over(&layout, area), y).unwrap_or(Typed::Esc)))
+            }
+            _ => None,
+        };
+    }
     let wheel = |notches| Some(Action::Wheel(layout.pane_at(x, y).unwrap_or(PaneKind::Map), notches));
     match event.kind {
         MouseEventKind::ScrollUp => wheel(-1),
         MouseEventKind::ScrollDown => wheel(1),
         MouseEventKind::ScrollLeft => Some(Action::Left),
         MouseEventKind::ScrollRight => Some(Action::Right),
+        MouseEventKind::Down(MouseButton::Left) if y == layout.footer.y => {
+            footer::hit(context, layout.footer, x)
+        }
         MouseEventKind::Down(MouseButton::Left) if *app.overlay() != Overlay::None => Some(Action::Help),
         MouseEventKind::Down(MouseButton::Left) => {
             if let Some(split) = layout.split_at(x, y) {

@@ -1,14 +1,18 @@
 //! What actions do to the state.
 
 use std::cmp::Reverse;
+use std::mem::discriminant;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::history::{History, Visited};
-use super::{Action, App, Cursor, Effect, ExportRequest, ExportWhat, Mark, Overlay, Row, Shown, divergences};
+use super::overlay::bookmarks::Bookmarking;
+use super::{
+    Action, App, Cursor, Effect, ExportRequest, ExportWhat, Mark, Overlay, Row, Shown, Target, divergences,
+};
 use crate::compare::{Ranking, Verdict};
 use crate::model::{Checkpoint, Site};
-use crate::session::{Command, Focus, RunState};
+use crate::session::{Change, Command, Focus, RunState, Stop};
 use crate::tui::kinds::{PaneKind, Vertical};
 use crate::tui::views::{RowsOf, View};
 use crate::tui::words;
@@ -21,11 +25,15 @@ const PAGE: isize = 8;
 impl App {
     /// Does what was asked.
     pub fn update(&mut self, action: Action) {
-        if !matches!(action, Action::Redraw | Action::Suspend) {
+        if !matches!(action, Action::Redraw | Action::Suspend | Action::Type(_)) {
             self.message = None;
         }
         if let Overlay::Help { scroll } = self.overlay {
             return self.update_help(action, scroll);
+        }
+        if self.overlay != Overlay::None {
+            self.update_prompt(action);
+            return self.anchor = self.cursor;
         }
         let keeps_anchor = matches!(
             action,
@@ -42,7 +50,10 @@ impl App {
         }
     }
 
-    fn act(&mut self, action: Action) {
+    pub(super) fn act(&mut self, action: Action) {
+        if let Some(used) = &mut self.used {
+            used.insert(discriminant(&action));
+        }
         match action {
             Action::Left => self.move_position(-1),
             Action::Right => self.move_position(1),
@@ -83,7 +94,26 @@ impl App {
                 Shown::Current(Focus { metrics: Some(metrics), .. }) => self.cursor.channel = metrics.max_at,
                 _ => self.tell("no values of both sides here", false),
             },
-            Action::Session(command) => self.effects.push(Effect::Send(command)),
+            Action::Jump(target) => self.jump_to(target),
+            Action::NextHit => self.next_hit(true),
+            Action::PreviousHit => self.next_hit(false),
+            Action::AskBookmark => self.open_bookmarks(Bookmarking::Set),
+            Action::AskWhichBookmark => self.open_bookmarks(Bookmarking::Go),
+            Action::Bookmark(letter) => self.set_bookmark(letter),
+            Action::GoToBookmark(letter) => self.go_to_bookmark(letter),
+            Action::Session(command) => self.command_session(command),
+            Action::RunToCursor => {
+                self.command_session(Command::RunUntil(Stop::Position(self.cursor.position)));
+            }
+            Action::AskUntil => self.ask("until "),
+            Action::ToggleBreakpoint => self.toggle_breakpoint(),
+            Action::Break(stop) => self.add_breakpoint(&stop),
+            Action::Unbreak(which) => self.delete_breakpoints(which),
+            Action::ListBreakpoints if self.breakpoints.is_empty() => {
+                self.tell("no breakpoints: B sets one at the cursor's position, :break a condition", false);
+            }
+            Action::ListBreakpoints => self.overlay = Overlay::Breakpoints,
+            Action::WhatIfGraft => self.what_if_graft(),
             Action::Step => self.command_engine(Command::Step),
             Action::ToggleRun if self.snapshot.run == RunState::Running => {
                 self.command_engine(Command::Pause);
@@ -112,6 +142,15 @@ impl App {
             Action::ExportPane => self.export(ExportWhat::Pane(self.pane)),
             Action::ExportScreen => self.export(ExportWhat::Screen),
             Action::Help => self.overlay = Overlay::Help { scroll: 0 },
+            Action::OpenCommandLine => self.ask(""),
+            Action::OpenSearch => self.open_search(),
+            Action::OpenPalette => self.open_palette(),
+            // Nothing is open that takes it.
+            Action::Type(_) => {}
+            Action::Hints(on) => {
+                self.set_hints(on);
+                self.tell(if on { "hints are shown below" } else { "no more hints" }, false);
+            }
             Action::Redraw => self.effects.push(Effect::Redraw),
             Action::Suspend => self.effects.push(Effect::Suspend),
             Action::Quit => self.quit(),
@@ -189,6 +228,34 @@ impl App {
         }
     }
 
+    /// What an engine does; everything else the session does without one.
+    fn command_session(&mut self, command: Command) {
+        let for_engines = matches!(
+            command,
+            Command::RunUntil(_)
+                | Command::Breakpoints(_)
+                | Command::Speed(_)
+                | Command::Feed(_)
+                | Command::Rerun(_)
+        );
+        if for_engines && self.snapshot.run == RunState::Static {
+            self.tell("both runs are traces: there is no engine to command", false);
+        } else {
+            self.effects.push(Effect::Send(command));
+        }
+    }
+
+    /// What if the checkpoint under the cursor were right?
+    fn what_if_graft(&mut self) {
+        let Cursor { position, checkpoint, .. } = self.cursor;
+        self.command_session(Command::Rerun(Change::Graft { position, checkpoint }));
+        if self.snapshot.run != RunState::Static {
+            let cell = format!("{checkpoint} at position {position}");
+            let text = format!("what if {cell} were right? It takes the reference's values; :what-if undo");
+            self.tell(text, false);
+        }
+    }
+
     fn cycle_pane(&mut self, by: isize) {
         let panes = self.view.panes();
         let here = panes.iter().position(|&p| p == self.pane).unwrap_or(0);
@@ -215,13 +282,24 @@ impl App {
     }
 
     /// Along the row: in the overview to what stands out there in this layer.
-    fn go_along(&mut self, position: u32) {
+    pub(super) fn go_along(&mut self, position: u32) {
         let row = Row::of(self.cursor.checkpoint);
         let checkpoint = match self.view.info().rows {
             RowsOf::Layers => self.representative(row, position),
             RowsOf::Checkpoints | RowsOf::Site => None,
         };
         self.go(position, checkpoint.unwrap_or(self.cursor.checkpoint));
+    }
+
+    /// A jump that the history remembers.
+    pub(super) fn jump_to(&mut self, target: Target) {
+        self.history.jump(self.cursor);
+        match (target.position, target.checkpoint) {
+            (Some(position), None) => self.go_along(position),
+            (None, None) => {}
+            (position, Some(checkpoint)) => self.go(position.unwrap_or(self.cursor.position), checkpoint),
+        }
+        self.cursor.channel = target.channel.unwrap_or(self.cursor.channel);
     }
 
     fn move_row_or_scroll(&mut self, up: isize) {

@@ -1,7 +1,8 @@
 //! What a key or the mouse asks for.
 
-use super::Row;
-use crate::session::Command;
+use super::overlay::typed::Typed;
+use super::{Row, Target};
+use crate::session::{Command, Stop};
 use crate::tui::kinds::PaneKind;
 use crate::tui::layout::SplitId;
 use crate::tui::views::View;
@@ -46,6 +47,20 @@ pub enum Action {
     HistoryBack,
     /// The other way.
     HistoryForward,
+    /// This place.
+    Jump(Target),
+    /// The next thing that was searched for.
+    NextHit,
+    /// The one before.
+    PreviousHit,
+    /// Ask for a letter that marks the place under the cursor.
+    AskBookmark,
+    /// Ask for the letter of a marked place.
+    AskWhichBookmark,
+    /// Mark the place under the cursor with this letter.
+    Bookmark(char),
+    /// Go to the place with this letter.
+    GoToBookmark(char),
     /// The channel before.
     ChannelBack,
     /// The next channel.
@@ -64,6 +79,20 @@ pub enum Action {
     StepBack,
     /// Start failed engines anew.
     Restart,
+    /// Compute until the cursor's position.
+    RunToCursor,
+    /// Ask until when to compute.
+    AskUntil,
+    /// Set a breakpoint at the cursor's position, or clear it.
+    ToggleBreakpoint,
+    /// Set a breakpoint.
+    Break(Stop),
+    /// Clear the n-th breakpoint (counted from 0), or all.
+    Unbreak(Option<usize>),
+    /// List the breakpoints.
+    ListBreakpoints,
+    /// Compute the candidate anew with the reference's values in the cell under the cursor.
+    WhatIfGraft,
     /// The next pane.
     FocusNext,
     /// The pane before.
@@ -84,6 +113,16 @@ pub enum Action {
     ExportScreen,
     /// Open or close the help.
     Help,
+    /// Open the command line.
+    OpenCommandLine,
+    /// Open the search.
+    OpenSearch,
+    /// Open the palette.
+    OpenPalette,
+    /// What was typed into what is open.
+    Type(Typed),
+    /// Suggest the next useful key, or stop doing so.
+    Hints(bool),
     /// Draw everything anew.
     Redraw,
     /// Leave the terminal to the shell until resumed.

@@ -2,33 +2,41 @@
 
 mod act;
 pub mod action;
+mod breakpoints;
 mod change;
 mod diagnosis;
+pub mod entry;
+mod fuzzy;
 pub mod history;
 pub mod lists;
 pub mod marks;
-mod overlay;
+pub mod overlay;
 mod parts;
 pub mod rates;
 pub mod rows;
 
+use std::collections::HashSet;
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 pub use action::Action;
 use change::{axis, looks_the_same};
 use diagnosis::{FaultyCells, faulty_cells, same_diagnosis};
+use entry::Entry;
 use history::History;
 use lists::Lists;
 pub use marks::{ColumnMarks, Mark, divergences, findings};
+pub use overlay::bookmarks::Bookmarks;
+pub use overlay::typed::Typed;
 pub use overlay::{Overlay, Place};
-pub use parts::{Cursor, Effect, ExportRequest, ExportWhat, Message, Shown, Slot};
+pub use parts::{Cursor, Effect, ExportRequest, ExportWhat, Message, Shown, Slot, Target};
 use rates::Rates;
 pub use rows::{Row, Rows};
 
 use crate::compare::Ranking;
 use crate::compare::{CellState, Verdict};
 use crate::model::Checkpoint;
-use crate::session::{Command, Focus, Needs, Snapshot, TokenView, Wanted};
+use crate::session::{Command, Focus, Needs, Snapshot, Stop, TokenView, Wanted};
 use crate::tui::kinds::PaneKind;
 use crate::tui::layout::{SplitId, Splits, Wish};
 use crate::tui::views::{RowsOf, View};
@@ -65,6 +73,16 @@ pub struct App {
     /// Cells of operations that a diagnosis calls faulty.
     faulty: FaultyCells,
     effects: Vec<Effect>,
+    /// What can be asked for by name.
+    commands: Arc<[Entry]>,
+    /// Lines of the command line, the newest last.
+    typed_before: Vec<String>,
+    /// The last search, and what of it was gone to last.
+    searched: Option<(String, overlay::search::Hit)>,
+    bookmarks: Bookmarks,
+    breakpoints: Vec<Stop>,
+    /// While the next useful key is suggested: what was asked for before.
+    used: Option<HashSet<Discriminant<Action>>>,
 }
 
 impl App {
@@ -96,6 +114,12 @@ impl App {
             rates: Rates::default(),
             faulty: FaultyCells::new(),
             effects: Vec::new(),
+            commands: Arc::new([]),
+            typed_before: Vec::new(),
+            searched: None,
+            bookmarks: Bookmarks::new(),
+            breakpoints: snapshot.stepping.breakpoints.clone(),
+            used: None,
             snapshot: Arc::clone(&snapshot),
         };
         app.rates.take_in(&snapshot.records);
@@ -118,8 +142,29 @@ impl App {
         {
             self.tell(text.clone(), false);
         }
+        self.stepped(&snapshot);
         self.take_in(snapshot);
         true
+    }
+
+    /// Takes over what a newer snapshot says of stepping: the breakpoints, and why a run paused.
+    fn stepped(&mut self, newer: &Snapshot) {
+        let before = Arc::clone(&self.snapshot.stepping);
+        if before.breakpoints != newer.stepping.breakpoints {
+            self.breakpoints.clone_from(&newer.stepping.breakpoints);
+        }
+        if before.stopped != newer.stepping.stopped
+            && let Some((position, why)) = &newer.stepping.stopped
+        {
+            self.tell(why.clone(), false);
+            // What a run was ended for is looked at, unless the cursor is there by itself or something
+            // is being typed.
+            if !self.following && self.place() != Place::Prompt {
+                self.history.jump(self.cursor);
+                self.cursor.position = *position;
+                self.anchor = self.cursor;
+            }
+        }
     }
 
     fn take_in(&mut self, snapshot: Arc<Snapshot>) {
@@ -250,7 +295,8 @@ impl App {
         }
     }
 
-    fn channels(&self) -> u32 {
+    /// Values of the tensor under the cursor.
+    pub fn channels(&self) -> u32 {
         let len =
             |tensor: &Option<crate::trace::Tensor>| tensor.as_ref().map_or(0, |t| t.values.len() as u32);
         self.shown().any().map_or(0, |f| len(&f.reference).max(len(&f.candidate)))
@@ -293,10 +339,7 @@ impl App {
 
     /// Where a key would act.
     pub fn place(&self) -> Place {
-        match self.overlay {
-            Overlay::None => Place::View(self.view),
-            Overlay::Help { .. } => Place::Help,
-        }
+        self.overlay.place(self.view)
     }
 
     /// What the screen is to be laid out by.
@@ -337,6 +380,36 @@ impl App {
     /// Every position that either side knows, ascending.
     pub fn axis(&self) -> &[Slot] {
         &self.axis
+    }
+
+    /// Every checkpoint of the session, in order of execution.
+    pub fn checkpoints(&self) -> &[Checkpoint] {
+        self.rows.checkpoints()
+    }
+
+    /// What can be asked for by name.
+    pub fn commands(&self) -> &[Entry] {
+        &self.commands
+    }
+
+    /// Takes what can be asked for by name.
+    pub fn set_commands(&mut self, commands: Arc<[Entry]>) {
+        self.commands = commands;
+    }
+
+    /// Whether the next useful key is suggested.
+    pub fn hints(&self) -> bool {
+        self.used.is_some()
+    }
+
+    /// Suggests the next useful key from now on, or does not.
+    pub fn set_hints(&mut self, hints: bool) {
+        self.used = hints.then(HashSet::new);
+    }
+
+    /// Whether something like `action` was asked for since hints are shown.
+    pub fn has_used(&self, action: &Action) -> bool {
+        self.used.as_ref().is_some_and(|used| used.contains(&discriminant(action)))
     }
 
     /// The place of `position` on the axis.

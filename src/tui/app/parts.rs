@@ -18,6 +18,17 @@ pub struct Cursor {
     pub channel: u32,
 }
 
+/// Where the cursor is to go; what is not said stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Position.
+    pub position: Option<u32>,
+    /// Checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+    /// Index into the values.
+    pub channel: Option<u32>,
+}
+
 /// What is to be exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportWhat {

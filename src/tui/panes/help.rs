@@ -36,7 +36,7 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let most = (lines.len() as u16).saturating_sub(inner.height);
     let scroll = match context.app.overlay() {
         Overlay::Help { scroll } => (*scroll).min(most),
-        Overlay::None => 0,
+        _ => 0,
     };
     let column = if wide { Rect { width: 86, ..inner } } else { inner };
     Paragraph::new(lines).scroll((scroll, 0)).render(column, buf);
@@ -78,9 +78,20 @@ fn keys(context: Context<'_>) -> Vec<Line<'static>> {
         }
         lines.push(Line::default());
     }
-    let mouse =
-        "mouse: a click selects a cell (again: drills), a token or a pane; the wheel moves or scrolls";
-    lines.push(Line::from(span(mouse, theme.style(Role::Dim))));
+    lines.push(Line::from(span("Commands with arguments", theme.bold(Role::Text))));
+    for entry in context.app.commands().iter().filter(|entry| !entry.form.is_empty()) {
+        lines.push(Line::from(vec![
+            Span::styled(format!("  :{:<21} ", entry.usage()), theme.bold(Role::Accent)),
+            span(&entry.help, theme.style(Role::Text)),
+        ]));
+    }
+    lines.push(Line::default());
+    for mouse in [
+        "mouse: a click selects a cell (again: drills), a token or a pane, and presses a key of the footer;",
+        "the wheel moves or scrolls; the lines between panes can be dragged",
+    ] {
+        lines.push(Line::from(span(mouse, theme.style(Role::Dim))));
+    }
     lines.push(Line::default());
     lines
 }
@@ -132,6 +143,7 @@ fn signs(context: Context<'_>) -> Vec<Line<'static>> {
         ("◇", "an error enters at this position too"),
         ("▲", "beyond noise after an error"),
         ("○", "only one side has it (yet)"),
+        ("●", "beside the flag, and on the map's ruler: a breakpoint"),
     ] {
         lines.push(Line::from(vec![
             Span::styled(format!("  {flag} "), theme.bold(Role::Accent)),

@@ -11,13 +11,14 @@
 //!
 //! Execution goes upwards. Two rows share a line (half blocks) where the rows do not fit otherwise;
 //! an error's entrance then is told by a colour of its own instead of `◆` and `◇`. Signs: `·` one side
-//! lacks it, `≠` cannot be compared, `×` not finite.
+//! lacks it, `≠` cannot be compared, `×` not finite; on the ruler `●` a breakpoint.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
+use super::tokens::BREAKPOINT;
 use super::{Context, frame, heading, span};
 use crate::palette::Rgb;
 use crate::tui::app::{Action, Mark, Row, Slot};
@@ -343,13 +344,20 @@ fn draw_ruler(context: Context<'_>, geometry: &Geometry, buf: &mut Buffer) {
         let digits = cursor.to_string();
         let width = digits.len() as u16 + 1;
         // Near the right edge the number stands on the other side of the arrow.
+        let arrow = if context.app.breaks_at(cursor) { BREAKPOINT } else { "▲" };
         let (start, label) = if x + width > row.right() && x + 1 >= row.x + width {
-            (x + 1 - width, format!("{digits}▲"))
+            (x + 1 - width, format!("{digits}{arrow}"))
         } else {
-            (x, format!("▲{digits}"))
+            (x, format!("{arrow}{digits}"))
         };
         taken = start.saturating_sub(1)..start + width + 1;
         write(start, label, theme.bold(Role::Accent));
+    }
+    let stops = |slots: &[Slot]| slots.iter().any(|s| context.app.breaks_at(s.position));
+    let broken: Vec<u16> =
+        columns.iter().filter(|(x, slots)| !taken.contains(x) && stops(slots)).map(|(x, _)| *x).collect();
+    for &x in &broken {
+        write(x, BREAKPOINT.to_owned(), theme.bold(Role::Caution));
     }
     let mut free = row.x;
     for (i, (x, slots)) in columns.iter().enumerate() {
@@ -358,7 +366,8 @@ fn draw_ruler(context: Context<'_>, geometry: &Geometry, buf: &mut Buffer) {
         let round = i == 0 || position > 0 && position % (10 * bin) < bin;
         let label = position.to_string();
         let end = x + label.len() as u16;
-        if round && *x >= free && (end <= taken.start || *x >= taken.end) {
+        let covers = broken.iter().any(|at| (*x..end).contains(at));
+        if round && *x >= free && (end <= taken.start || *x >= taken.end) && !covers {
             write(*x, label, theme.style(Role::Dim));
             free = end + 1;
         }

@@ -15,6 +15,8 @@ pub mod map;
 pub mod operation;
 pub mod operations;
 pub mod pair;
+mod popup;
+pub mod prompt;
 pub mod ranking;
 pub mod records;
 pub mod side_by_side;

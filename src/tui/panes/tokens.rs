@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `·` within noise, `◆` the first divergence, `◇` an error enters here too, `▲` beyond noise, a
-//! class's letter where garbage was found, nothing where nothing was compared.
+//! class's letter where garbage was found, nothing where nothing was compared. `●` beside it: a
+//! breakpoint.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -22,6 +23,9 @@ use crate::text::{safe, safe_short};
 use crate::tui::app::{Action, ColumnMarks, Slot, findings};
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
+
+/// A run pauses at this position.
+pub(super) const BREAKPOINT: &str = "●";
 
 /// Longest token that is shown in full.
 const LONGEST: usize = 24;
@@ -45,6 +49,12 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         super::put(buf, place, 0, &Line::from(piece(context, slot, at_cursor)));
         let (flag, style) = flag(context, slot);
         super::put(buf, place, 1, &Line::from(Span::styled(flag.to_string(), style)));
+        // Beside the flag where the token is wide enough, else in place of one that says nothing.
+        let beside = u16::from(width > 1);
+        if context.app.breaks_at(slot.position) && (beside == 1 || [' ', '·'].contains(&flag)) {
+            let sign = Span::styled(BREAKPOINT, context.theme.bold(Role::Caution));
+            super::put(buf, Rect { x: x + beside, width: 1, ..place }, 1, &Line::from(sign));
+        }
     }
 }
 
