@@ -161,7 +161,7 @@ bindings! {
     Stepping, "run-until", AskUntil, Views, [Key::char('u')], None, "run until something happens: divergence, NaN, a token …";
     Stepping, "breakpoint", ToggleBreakpoint, Views, [Key::char('B')], None, "set a breakpoint at the cursor's position, or clear it";
     Stepping, "breakpoints", ListBreakpoints, Views, [], None, "list the breakpoints";
-    Stepping, "what-if-graft", WhatIfGraft, Views, [Key::char('i')], None, "what if the checkpoint under the cursor were right? Computes the candidate anew with the reference's values there";
+    Stepping, "what-if-graft", WhatIfGraft, Views, [Key::char('i')], None, "what if the cursor's cell were right? It takes the reference's values";
     Moving, "far-left", FarLeft, Views, [Key::char('H'), Key::shift(KeyCode::Left)], None, "ten positions back";
     Moving, "far-right", FarRight, Views, [Key::char('L'), Key::shift(KeyCode::Right)], None, "ten positions on";
     Moving, "first-position", First, Everywhere, [Key::char('g'), Key::plain(KeyCode::Home)], None, "the first position";

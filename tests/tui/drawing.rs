@@ -326,7 +326,7 @@ fn help_lists_every_key_with_scrolling() {
     let mut app = focused(&Scene::clean());
     app.update(Action::Help);
     let mut seen = String::new();
-    for _ in 0..12 {
+    for _ in 0..20 {
         seen.push_str(&text(&draw(&app, TRUE, 120, 24)));
         app.update(Action::PageDown);
     }

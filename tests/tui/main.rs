@@ -6,3 +6,4 @@ mod snapshots;
 mod actions;
 mod drawing;
 mod lists;
+mod prompt;

@@ -49,10 +49,10 @@ commands! {
     "mark", "LETTER", "mark the place under the cursor", places::bookmarks, mark;
     "go-to-mark", "LETTER", "where a mark was set", places::bookmarks, go_to_mark;
     "until", "CONDITION", "run until this is met, then pause", stepping::stops, until;
-    "break", "[CONDITION]", "pause every run where this is met; at the cursor's position, if nothing is said", stepping::stops, add_break;
+    "break", "[CONDITION]", "pause any run where this is met (alone: at the cursor)", stepping::stops, add_break;
     "delete", "N|all", "take the N-th breakpoint away, or all of them", stepping::breakpoints, delete;
     "speed", "N|max", "positions a second at most", stepping::speeds, speed;
-    "feed", "reference|free", "whose tokens go in: the reference's to both sides, or each side's own", stepping::feeds, feed;
+    "feed", "reference|free", "the reference's tokens to both sides, or each side its own", stepping::feeds, feed;
     "what-if", "CHANGE", "compute the candidate anew with something changed", stepping::changes, what_if;
     "hints", "on|off", "suggestions of the next useful key", screen::switches, hints;
 }

@@ -41,9 +41,12 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     for (i, hint) in hints.iter().enumerate() {
         let (keys, word) = if hint.now { (Role::Caution, Role::Text) } else { (Role::Accent, Role::Dim) };
         spans.push(span(&hint.keys, theme.bold(keys)));
-        spans.push(span(&format!(" {}", hint.word), theme.style(word)));
         let ends = hint.now && hints.get(i + 1).is_some_and(|next| !next.now);
-        spans.push(if ends { Span::styled("│ ", theme.style(Role::Line)) } else { Span::raw("  ") });
+        let gap = if ends { "" } else { "  " };
+        spans.push(span(&format!(" {}{gap}", hint.word), theme.style(word)));
+        if ends {
+            spans.push(Span::styled("│ ", theme.style(Role::Line)));
+        }
     }
     put(buf, area, 0, &Line::from(spans));
 }

@@ -39,6 +39,8 @@ pub(super) struct Popup {
     pub right: String,
     pub rows: Vec<Row>,
     pub chosen: Option<usize>,
+    /// Whether it says what is wrong.
+    pub is_error: bool,
 }
 
 impl Popup {
@@ -70,11 +72,12 @@ impl Popup {
             return;
         }
         Clear.render(area, buf);
+        let tone = if self.is_error { Role::Bad } else { Role::Accent };
         buf.set_style(area, theme.base());
         for x in area.left()..area.right() {
-            buf[(x, area.y)].set_symbol("━").set_style(theme.style(Role::Accent));
+            buf[(x, area.y)].set_symbol("━").set_style(theme.style(tone));
         }
-        let title = Line::from(span(&format!(" {} ", self.title), theme.bold(Role::Accent)));
+        let title = Line::from(span(&format!(" {} ", self.title), theme.bold(tone)));
         put(buf, Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area }, 0, &title);
         let right = Line::from(span(&format!(" {} ", self.right), theme.style(Role::Dim)));
         let width = right.width() as u16;
@@ -90,7 +93,10 @@ impl Popup {
             let form = Span::raw(&row.form).width();
             Span::raw(&row.name).width() + form + usize::from(form > 0)
         };
-        let first_width = widest(name_width).min(area.width as usize * 2 / 5);
+        // Names leave room for what they are.
+        let explained = self.rows.iter().any(|row| !row.help.is_empty());
+        let most = if explained { area.width as usize * 2 / 5 } else { area.width as usize };
+        let first_width = widest(name_width).min(most);
         let right_width = widest(|row| Span::raw(&row.right).width()).min(area.width as usize / 4);
         for (line, (index, row)) in (1..).zip(visible()) {
             let chosen = self.chosen == Some(index);

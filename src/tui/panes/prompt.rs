@@ -25,7 +25,7 @@ use crate::tui::theme::Role;
 
 /// Draws what is open, if anything is.
 pub fn draw(context: Context<'_>, over: Rect, footer: Rect, buf: &mut Buffer) {
-    if let Some(popup) = popup(context) {
+    if let Some(popup) = popup(context, over.width) {
         popup.draw(context, over, buf);
     }
     let theme = context.theme;
@@ -61,13 +61,13 @@ pub fn draw(context: Context<'_>, over: Rect, footer: Rect, buf: &mut Buffer) {
 
 /// What a click on a line of the screen chooses.
 pub fn hit(context: Context<'_>, over: Rect, y: u16) -> Option<Typed> {
-    popup(context)?.hit(over, y).map(Typed::Pick)
+    popup(context, over.width)?.hit(over, y).map(Typed::Pick)
 }
 
-fn popup(context: Context<'_>) -> Option<Popup> {
+fn popup(context: Context<'_>, width: u16) -> Option<Popup> {
     match context.app.overlay() {
         Overlay::None | Overlay::Help { .. } | Overlay::Search(_) => None,
-        Overlay::Command(line) => commands(context, line),
+        Overlay::Command(line) => commands(context, line, width),
         Overlay::Palette(palette) => Some(found(palette)),
         Overlay::Bookmark(what) => bookmarks(context, *what),
         Overlay::Breakpoints => Some(Popup {
@@ -82,11 +82,12 @@ fn popup(context: Context<'_>) -> Option<Popup> {
                 })
                 .collect(),
             chosen: None,
+            is_error: false,
         }),
     }
 }
 
-fn commands(context: Context<'_>, line: &CommandLine) -> Option<Popup> {
+fn commands(context: Context<'_>, line: &CommandLine, width: u16) -> Option<Popup> {
     let row = |candidate: &Candidate| Row {
         name: candidate.text.trim_end().to_owned(),
         form: candidate.form.clone(),
@@ -102,14 +103,16 @@ fn commands(context: Context<'_>, line: &CommandLine) -> Option<Popup> {
     let count = line.candidates.len();
     let right = if count > 1 { format!("{count}") } else { String::new() };
     if let Some(error) = &line.error {
-        let rows = wrapped(error, 100).into_iter().map(|help| Row { name: help, ..Row::default() });
-        return Some(Popup { title, right: "not done".to_owned(), rows: rows.collect(), chosen: None });
+        let lines = wrapped(error, width.saturating_sub(2).max(1) as usize);
+        let rows = lines.into_iter().map(|name| Row { name, ..Row::default() }).collect();
+        return Some(Popup { title, right: "not done".to_owned(), rows, chosen: None, is_error: true });
     }
     (count > 0 || about.is_some()).then(|| Popup {
         title,
         right,
         rows: line.candidates.iter().map(row).collect(),
         chosen: line.chosen,
+        is_error: false,
     })
 }
 
@@ -131,7 +134,7 @@ fn found(palette: &Palette) -> Popup {
         1 => "1 found".to_owned(),
         n => format!("{} of {n}", palette.chosen + 1),
     };
-    Popup { title: "palette".to_owned(), right, rows, chosen: Some(palette.chosen) }
+    Popup { title: "palette".to_owned(), right, rows, chosen: Some(palette.chosen), is_error: false }
 }
 
 fn bookmarks(context: Context<'_>, what: Bookmarking) -> Option<Popup> {
@@ -147,7 +150,8 @@ fn bookmarks(context: Context<'_>, what: Bookmarking) -> Option<Popup> {
         })
         .collect();
     let right = if what == Bookmarking::Set { "a letter in use is moved" } else { "" };
-    let popup = Popup { title: "marks".to_owned(), right: right.to_owned(), rows, chosen: None };
+    let popup =
+        Popup { title: "marks".to_owned(), right: right.to_owned(), rows, chosen: None, is_error: false };
     (!popup.rows.is_empty()).then_some(popup)
 }
 

@@ -141,7 +141,8 @@ impl App {
         let mut items: Vec<Item> = self
             .commands
             .iter()
-            .filter(|entry| entry.name != "palette")
+            // The palette is open, and every view has a row of its own.
+            .filter(|entry| entry.name != "palette" && entry.name != "view")
             .map(|entry| Item {
                 kind: ItemKind::Command,
                 name: entry.usage(),
@@ -153,6 +154,7 @@ impl App {
                 },
             })
             .collect();
+        items.sort_by_key(|item| !item.name.starts_with("view "));
         let go = |kind, name, help: &str, target| Item {
             kind,
             name,
