@@ -73,12 +73,12 @@ fn every_command_prints_what_the_readme_says() {
     }
 }
 
-#[test]
-fn the_keys_are_those_of_the_program() {
+/// Compares a section of the README with what the program says, or takes it over.
+fn section(name: &str, table: &str) {
     let text = readme();
-    let begin = text.find("<!-- keys -->\n").unwrap() + "<!-- keys -->\n".len();
-    let end = text.find("<!-- end of keys -->").unwrap();
-    let table = paritty::tui::Keymap::default().markdown();
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let begin = text.find(&start).unwrap() + start.len();
+    let end = text.find(&end).unwrap();
     if std::env::var_os("PARITTY_BLESS").is_some() {
         let text = format!("{}{}\n\n{}", &text[..begin], table.trim(), &text[end..]);
         std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"), text).unwrap();
@@ -89,6 +89,13 @@ fn the_keys_are_those_of_the_program() {
         table.trim(),
         "run `PARITTY_BLESS=1 cargo test --test readme` to take the table over"
     );
+}
+
+// One test, so that two sections are not written over each other.
+#[test]
+fn keys_and_commands_are_those_of_the_program() {
+    section("keys", &paritty::tui::Keymap::default().markdown());
+    section("commands", &paritty::tui::command::markdown());
 }
 
 #[test]

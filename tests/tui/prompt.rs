@@ -44,7 +44,7 @@ fn press(app: &mut App, keys: &str) {
             '↑' => KeyCode::Up.into(),
             '↓' => KeyCode::Down.into(),
             '←' => KeyCode::Left.into(),
-            '⌃' => KeyEvent::new(KeyCode::Char(keys.next().unwrap()), KeyModifiers::CONTROL),
+            '⌃' => KeyEvent::new(KeyCode::Char(keys.next().expect("a letter")), KeyModifiers::CONTROL),
             c => KeyCode::Char(c).into(),
         };
         if let Some(action) = keymap.action(event, app.place()) {
