@@ -174,7 +174,7 @@ fn errors_say_what_was_expected_and_keep_what_was_typed() {
         ("speed NaN", "above 0"),
         ("feed me", "there are: reference"),
         ("what-if", "expected `what-if CHANGE`"),
-        ("what-if graft nothing at 3", "no checkpoint is called `nothing`"),
+        ("what-if graft nothing at 3", "is not a checkpoint"),
         ("mark ab", "expected one letter or digit"),
         ("go-to-mark a", "no mark a is set"),
         ("hints maybe", "expected `on` or `off`"),
