@@ -419,15 +419,13 @@ fn why_a_run_paused_is_said_and_looked_at() {
     press(&mut app, ":goto 2⏎");
     let stepping = Stepping {
         stopped: Some((12, "paused at position 12: the most likely tokens differ".to_owned())),
-        speed: Some(5.0),
-        feed: Feed::Free,
         ..Stepping::default()
     };
     app.set_snapshot(Arc::new(Snapshot { stepping: Arc::new(stepping), ..Scene::faulty().snapshot() }));
     assert!(said(&app).starts_with("paused at position 12"));
     assert_eq!(app.cursor().position, 12);
     let shown = rows(&draw(&app, 140, 40));
-    assert!(shown[0].contains("≤ 5/s  feed free  ▮▮ paused"), "{}", shown[0]);
+    assert!(shown[0].contains("stopped at 12"), "{}", shown[0]);
     press(&mut app, "<");
     assert_eq!(app.cursor().position, 2);
 }
