@@ -162,7 +162,7 @@ fn up_to(scene: &Scene, positions: u32) -> Snapshot {
 #[test]
 #[ignore = "runs inside the terminal that other tests open"]
 fn scene_plain() {
-    let exporter = |_| Ok(PathBuf::from("picture.png"));
+    let exporter = |_| Ok(vec![PathBuf::from("picture.png")]);
     let options = TuiOptions { exporter: Some(Arc::new(exporter)), ..TuiOptions::default() };
     paritty::tui::run(stage(), options).expect("it runs");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::screen::ScreenArgs;
+use super::screen::{Keep, ScreenArgs};
 use super::{Outcome, assets};
 use crate::engine::cpu::CpuOptions;
 use crate::fault::{FAULTS, Injection, Injections};
@@ -57,7 +57,7 @@ impl DemoArgs {
             format!("no demo is called `{}`; there are: {}", self.model, known.join(", "))
         })?;
         let pace = if self.screen.headless() { Duration::ZERO } else { REPLAY_PAUSE };
-        self.screen.show(&Config {
+        let config = Config {
             model: demo.model.clone(),
             reference: Source::Trace(demo.trace.clone()),
             candidate: Source::Cpu,
@@ -70,7 +70,8 @@ impl DemoArgs {
             faults,
             replay: Some(Pace { per_position: pace }),
             running: true,
-        })
+        };
+        self.screen.show(&config, Keep::default())
     }
 }
 

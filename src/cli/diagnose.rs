@@ -168,9 +168,9 @@ impl Diagnosis<'_> {
             "--fault needs an engine of ours as --candidate: cpu, cuda or oracle"
         );
         let mut feed = match args.tokens() {
-            Tokens::Ids(prompt) => Some(Feed { prompt, generate: args.n }),
+            Tokens::Ids(prompt) => Some(Feed { prompt, generate: args.n() }),
             Tokens::Prompt(text) => {
-                Some(Feed { prompt: record::encode(&self.gguf, &text)?, generate: args.n })
+                Some(Feed { prompt: record::encode(&self.gguf, &text)?, generate: args.n() })
             }
             Tokens::FromTrace => None,
         };
@@ -199,7 +199,7 @@ impl Diagnosis<'_> {
             let faults = if is_candidate { faults.clone() } else { Injections::default() };
             faults.change_tokens(&mut own.prompt);
             let path = self.folder.join(format!("{role}.jsonl"));
-            self.run(&self.making(context, faults, args.checkpoints.clone()), source, &own, &path, role)?;
+            self.run(&self.making(context, faults, args.capture()), source, &own, &path, role)?;
             let store = Store::load(&path)?;
             // Whoever is run next computes what was generated here.
             let fed = Feed::of(&store).unwrap_or(own);
@@ -266,7 +266,7 @@ impl Diagnosis<'_> {
         else {
             return Ok(None);
         };
-        let capture = self.args.engines.checkpoints.clone();
+        let capture = self.args.engines.capture();
         let making = self.making(candidate.context, self.faults(candidate), capture);
         let mut engine = making.engine(kind, candidate.feed.positions())?;
         let tokens: Vec<Token> =

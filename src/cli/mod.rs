@@ -14,6 +14,7 @@ mod mutate;
 mod picture;
 mod plot;
 mod quantize;
+mod saved;
 mod score;
 mod screen;
 mod serve;
@@ -87,7 +88,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Diagnose(Box<diagnose::DiagnoseArgs>),
     Doctor(doctor::DoctorArgs),
-    Inspect(inspect::InspectArgs),
+    Inspect(Box<inspect::InspectArgs>),
     Mutate(mutate::MutateArgs),
     Plot(plot::PlotArgs),
     Quantize(quantize::QuantizeArgs),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::export::{NamedArray, write_arrays};
 use crate::model::Checkpoint;
 use crate::plot::{self, Cursor, View};
 use crate::session::Snapshot;
@@ -19,16 +20,37 @@ pub fn screen(snapshot: &Snapshot, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What `e` and `E` ask for: PNG, SVG and CSV in the current folder. Returns the PNG's path.
-pub fn export(request: &ExportRequest) -> Result<PathBuf, String> {
+/// What `e` and `E` ask for, into the current folder: pictures (PNG, SVG), what the terminal shows as text
+/// with colours, and the data behind it (CSV, and the values of the cell as a NumPy archive). Returns the files.
+pub fn export(request: &ExportRequest) -> Result<Vec<PathBuf>, String> {
     let view = match request.what {
         ExportWhat::Screen => View::Screen,
         ExportWhat::Pane(pane) => view_of(pane, request.view),
     };
     let folder = std::env::current_dir().map_err(|e| format!("the current folder: {e}"))?;
-    let cursor = Cursor { position: request.cursor.position, checkpoint: request.cursor.checkpoint };
-    let files = plot::export(view, &request.snapshot, cursor, &folder).map_err(|e| e.to_string())?;
-    files.into_iter().next().ok_or_else(|| "nothing was drawn".to_owned())
+    let (position, checkpoint) = (request.cursor.position, request.cursor.checkpoint);
+    let cursor = Cursor { position, checkpoint };
+    let mut files = plot::export(view, &request.snapshot, cursor, &folder).map_err(|e| e.to_string())?;
+    let name = |ext| folder.join(plot::file_name(view, &request.snapshot.model, position, checkpoint, ext));
+    let text = name("txt");
+    plot::write(&text, request.text.as_bytes()).map_err(|e| e.to_string())?;
+    files.push(text);
+    let focus =
+        request.snapshot.focus.as_ref().filter(|f| (f.position, f.checkpoint) == (position, checkpoint));
+    let arrays: Vec<NamedArray<'_>> = focus
+        .into_iter()
+        .flat_map(|f| [("reference", &f.reference), ("candidate", &f.candidate)])
+        .filter_map(|(name, tensor)| {
+            let tensor = tensor.as_ref()?;
+            Some(NamedArray { name, shape: &tensor.shape, values: &tensor.values })
+        })
+        .collect();
+    if !arrays.is_empty() {
+        let path = name("npz");
+        write_arrays(&path, &arrays).map_err(|e| e.to_string())?;
+        files.push(path);
+    }
+    Ok(files)
 }
 
 /// The picture that shows what a pane shows.

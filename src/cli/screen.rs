@@ -11,9 +11,9 @@ use clap::Args;
 use super::Outcome;
 use super::stepping::SteppingArgs;
 use crate::session::headless::{self, Limits};
-use crate::session::{Config, Session, Snapshot, SourceState, facts};
+use crate::session::{Config, Session, Snapshot, SourceState, Stop, facts};
 use crate::tui::settings::Settings;
-use crate::tui::{self, Ended, TuiOptions};
+use crate::tui::{self, Ended, SavedScreen, TuiOptions};
 
 /// How a session is shown.
 #[derive(Debug, Args)]
@@ -22,6 +22,10 @@ pub struct ScreenArgs {
     /// Run without a terminal and print what was found
     #[arg(long)]
     headless: bool,
+    /// Print what the screen would show as lines, as it happens, and take commands by name from stdin: for
+    /// screen readers and logs
+    #[arg(long, conflicts_with = "headless")]
+    plain: bool,
     /// Stop after N positions
     #[arg(long, value_name = "N", requires = "headless")]
     steps: Option<u32>,
@@ -45,12 +49,12 @@ impl ScreenArgs {
     }
 
     /// Starts the session and shows it.
-    pub fn show(&self, config: &Config) -> anyhow::Result<Outcome> {
+    pub fn show(&self, config: &Config, keep: Keep) -> anyhow::Result<Outcome> {
         if self.stepping.has_until() && !config.running {
             bail!("--paused waits for a key, --until does not: give one of them");
         }
         if !self.headless {
-            return self.on_screen(config);
+            return self.live(config, keep);
         }
         for source in [&config.reference, &config.candidate] {
             if let crate::session::Source::Trace(path) = source
@@ -59,7 +63,7 @@ impl ScreenArgs {
                 bail!("{}: no such file", path.display());
             }
         }
-        let session = self.start(config)?;
+        let session = self.start(config, &[])?;
         let limits = Limits { steps: self.steps, patience: Duration::from_secs(self.timeout) };
         let last = headless::run_by(&session, self.stepping.run(), limits, |_| {})?;
         if let Some(path) = &self.screenshot {
@@ -74,21 +78,25 @@ impl ScreenArgs {
     }
 
     /// Starts a session that was told how to step before it computes anything.
-    fn start(&self, config: &Config) -> anyhow::Result<Session> {
+    fn start(&self, config: &Config, breakpoints: &[Stop]) -> anyhow::Result<Session> {
         let session = Session::start(&Config { running: false, ..config.clone() })?;
         let commands = session.link().commands;
-        for command in self.stepping.before() {
+        for command in self.stepping.before(breakpoints) {
             commands.blocking_send(command).context("the session ended at once")?;
         }
         Ok(session)
     }
 
-    fn on_screen(&self, config: &Config) -> anyhow::Result<Outcome> {
-        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            bail!("this command needs a terminal; use --headless in scripts and pipes");
+    /// On the screen, or in plain lines.
+    fn live(&self, config: &Config, keep: Keep) -> anyhow::Result<Outcome> {
+        let terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
+        if !(self.plain || terminal) {
+            bail!(
+                "this command needs a terminal; use --headless in scripts and pipes, --plain for lines of text"
+            );
         }
         let settings = Settings::load()?;
-        let session = self.start(config)?;
+        let session = self.start(config, &keep.breakpoints)?;
         if config.running {
             session
                 .link()
@@ -100,17 +108,39 @@ impl ScreenArgs {
             exporter: Some(Arc::new(|request| super::picture::export(&request))),
             theme: settings.theme,
             keymap: settings.keymap,
+            screen: keep.screen,
         };
-        let ended = tui::run(session.link(), options)?;
+        let left = if self.plain {
+            tui::plain::run(session.link(), options)?
+        } else {
+            tui::run(session.link(), options)?
+        };
         let last = session.link().snapshots.borrow().clone();
         drop(session);
-        if let Ended::Signal(signal) = ended {
+        if let Some(keeper) = keep.keeper {
+            keeper(&left.screen, &self.stepping.own(&last.stepping.breakpoints))?;
+        }
+        if let Ended::Signal(signal) = left.ended {
             // The terminal is restored; whoever sent the signal sees that it was heeded.
             signal_hook::low_level::emulate_default_handler(signal)
                 .with_context(|| format!("signal {signal}"))?;
         }
         outcome(&last)
     }
+}
+
+/// Takes what outlives the screen: where the user was, and the breakpoints.
+pub type Keeper = Box<dyn FnOnce(&SavedScreen, &[Stop]) -> anyhow::Result<()>>;
+
+/// What a session takes over from an earlier one, and who keeps what outlives it.
+#[derive(Default)]
+pub struct Keep {
+    /// Conditions at which runs pause.
+    pub breakpoints: Vec<Stop>,
+    /// Where the user was.
+    pub screen: Option<SavedScreen>,
+    /// Told when the screen is left.
+    pub keeper: Option<Keeper>,
 }
 
 fn print(snapshot: &Snapshot, json: bool) -> anyhow::Result<()> {

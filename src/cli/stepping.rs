@@ -26,10 +26,13 @@ pub struct SteppingArgs {
 
 impl SteppingArgs {
     /// What to tell a session before it runs.
-    pub fn before(&self) -> Vec<Command> {
+    /// `kept` are breakpoints of an earlier session.
+    pub fn before(&self, kept: &[Stop]) -> Vec<Command> {
         let mut commands = Vec::new();
-        if !self.breakpoints.is_empty() {
-            commands.push(Command::Breakpoints(self.breakpoints.clone()));
+        let mut breakpoints = kept.to_vec();
+        breakpoints.extend(self.breakpoints.iter().filter(|stop| !kept.contains(stop)).cloned());
+        if !breakpoints.is_empty() {
+            commands.push(Command::Breakpoints(breakpoints));
         }
         if self.speed.is_some() {
             commands.push(Command::Speed(self.speed));
@@ -38,6 +41,11 @@ impl SteppingArgs {
             commands.push(Command::Feed(Feed::Free));
         }
         commands
+    }
+
+    /// Of a session's breakpoints those that did not come from the command line.
+    pub fn own(&self, breakpoints: &[Stop]) -> Vec<Stop> {
+        breakpoints.iter().filter(|stop| !self.breakpoints.contains(stop)).cloned().collect()
     }
 
     /// What makes it run.

@@ -1,6 +1,7 @@
 //! Traces as files of other programs: NumPy archives and Parquet tables. Both are written record by
 //! record under another name and take their own when they are whole.
 
+mod arrays;
 mod npz;
 mod parquet;
 mod zip;
@@ -8,6 +9,7 @@ mod zip;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use arrays::{NamedArray, write_arrays};
 pub use npz::{Layout, Npz};
 pub use parquet::Parquet;
 

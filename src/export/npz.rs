@@ -316,7 +316,7 @@ impl std::fmt::Debug for Npz {
 }
 
 /// The head of an array's file (format 1.0 of NumPy's `numpy.lib.format`): padded to 64 bytes.
-fn header(kind: &str, shape: &[u64]) -> Vec<u8> {
+pub(super) fn header(kind: &str, shape: &[u64]) -> Vec<u8> {
     let axes: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
     let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}", axes.join(" "));
     let padded = (10 + text.len() + 1).next_multiple_of(64) - 11;

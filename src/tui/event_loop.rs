@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt;
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -18,7 +19,7 @@ use super::keymap::Keymap;
 use super::panes::Context;
 use super::terminal::Screen;
 use super::theme::Theme;
-use super::{Ended, Exporter, TuiError, TuiOptions, command, view};
+use super::{Ended, ExportWhat, Exporter, Left, TuiError, TuiOptions, ansi, command, view};
 use crate::session::{Command, Link};
 
 /// Shortest time between two frames.
@@ -28,7 +29,7 @@ const RETRY: Duration = Duration::from_millis(25);
 /// Commands that wait for a busy session; more are refused.
 const WAITING: usize = 64;
 
-type Exported = Result<std::path::PathBuf, String>;
+type Exported = Result<Vec<std::path::PathBuf>, String>;
 
 /// Whether the loop goes on.
 enum Flow {
@@ -59,6 +60,9 @@ impl EventLoop {
         let mut app = App::new(snapshot);
         app.set_commands(command::table(&options.keymap));
         app.set_hints(true);
+        if let Some(problem) = options.screen.and_then(|screen| app.restore(&screen).err()) {
+            app.tell(problem.to_string(), true);
+        }
         Ok(Self {
             app,
             theme,
@@ -74,7 +78,7 @@ impl EventLoop {
         })
     }
 
-    pub(super) async fn run(mut self) -> Result<Ended, TuiError> {
+    pub(super) async fn run(mut self) -> Result<Left, TuiError> {
         let mut events = EventStream::new();
         let mut next_frame = Instant::now();
         loop {
@@ -117,7 +121,7 @@ impl EventLoop {
             if let Flow::End(ended) = flow {
                 // The session learns it at the latest when the channel closes.
                 let _ = self.link.commands.try_send(Command::Quit);
-                return Ok(ended);
+                return Ok(Left { ended, screen: self.app.saved() });
             }
         }
     }
@@ -142,8 +146,7 @@ impl EventLoop {
             }
             &Event::Mouse(mouse) => {
                 let (width, height) = self.screen.size().map_err(TuiError::Terminal)?;
-                let context = Context { app: &self.app, theme: &self.theme, keymap: &self.keymap };
-                view::mouse(mouse, context, Rect::new(0, 0, width, height))
+                view::mouse(mouse, self.context(), Rect::new(0, 0, width, height))
             }
             Event::Resize(..) => {
                 self.dirty = true;
@@ -158,7 +161,7 @@ impl EventLoop {
             match effect {
                 Effect::Send(command) if self.waiting.len() < WAITING => self.waiting.push_back(command),
                 Effect::Send(_) => self.app.tell("the session is busy: that was not sent", true),
-                Effect::Export(request) => self.export(request),
+                Effect::Export(request) => self.export(request)?,
                 Effect::Redraw => self.screen.clear().map_err(TuiError::Terminal)?,
                 Effect::Suspend => self.screen.suspend().map_err(TuiError::Terminal)?,
                 Effect::Quit => {
@@ -171,11 +174,14 @@ impl EventLoop {
     }
 
     /// Drawing a picture takes a while, so it happens elsewhere; a panic there is an error here.
-    fn export(&mut self, request: super::ExportRequest) {
+    fn export(&mut self, request: super::ExportRequest) -> Result<(), TuiError> {
         let Some(exporter) = self.exporter.clone() else {
             self.app.tell("no export in this session", true);
-            return;
+            return Ok(());
         };
+        let (width, height) = self.screen.size().map_err(TuiError::Terminal)?;
+        let request = super::ExportRequest { text: self.text_of(request.what, width, height), ..request };
+        self.app.tell("drawing the picture …", false);
         let report = self.exports.0.clone();
         tokio::spawn(async move {
             let result = tokio::task::spawn_blocking(move || exporter(request)).await;
@@ -183,6 +189,23 @@ impl EventLoop {
             // Nobody listens any more: the screen was left.
             let _ = report.send(result).await;
         });
+        Ok(())
+    }
+
+    /// What the terminal shows of a pane or of the whole screen.
+    fn text_of(&self, what: ExportWhat, width: u16, height: u16) -> String {
+        let area = Rect::new(0, 0, width, height);
+        let mut buf = Buffer::empty(area);
+        view::render(self.context(), area, &mut buf);
+        let pane = match what {
+            ExportWhat::Pane(pane) => view::layout(&self.app, area).and_then(|layout| layout.area(pane)),
+            ExportWhat::Screen => None,
+        };
+        ansi::text(&buf, pane.unwrap_or(area))
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { app: &self.app, theme: &self.theme, keymap: &self.keymap }
     }
 
     fn has_unsent(&self) -> bool {

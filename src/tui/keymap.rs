@@ -187,8 +187,8 @@ bindings! {
     Looking, "previous-pane", FocusPrevious, Views, [Key::plain(KeyCode::BackTab)], None, "focus the pane before";
     Program, "command", OpenCommandLine, Views, [Key::char(':')], Some((":", "command")), "the command line";
     Program, "palette", OpenPalette, Views, [Key::char('p'), Key::ctrl('p')], Some(("p", "palette")), "everything by name: commands, views, checkpoints, positions";
-    Program, "export-pane", ExportPane, Views, [Key::char('e')], Some(("e", "export")), "export the focused pane as PNG, SVG and CSV";
-    Program, "export-screen", ExportScreen, Views, [Key::char('E')], None, "export the screen as PNG, SVG and CSV";
+    Program, "export-pane", ExportPane, Views, [Key::char('e')], Some(("e", "export")), "export the focused pane: PNG, SVG, text with colours, CSV, NPZ";
+    Program, "export-screen", ExportScreen, Views, [Key::char('E')], None, "export the screen: PNG, SVG, text with colours, CSV, NPZ";
     Program, "redraw", Redraw, Everywhere, [Key::ctrl('l')], None, "draw everything anew";
     Program, "suspend", Suspend, Everywhere, [Key::ctrl('z')], None, "suspend; `fg` resumes";
     Program, "help", Help, Everywhere, [Key::char('?')], Some(("?", "help")), "open or close the help";

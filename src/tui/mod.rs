@@ -1,6 +1,7 @@
 //! The screen: state ([`app`]), keys ([`keymap`]), panes ([`panes`]), and the loop that joins them
 //! to a session. It shows snapshots and sends commands; it computes nothing.
 
+pub mod ansi;
 pub mod app;
 pub mod command;
 mod event_loop;
@@ -24,15 +25,15 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use app::{App, Cursor, ExportRequest, ExportWhat};
+pub use app::{App, Cursor, ExportRequest, ExportWhat, SavedScreen};
 pub use keymap::Keymap;
 pub use kinds::PaneKind;
 pub use theme::Theme;
 
 use crate::session::Link;
 
-/// Draws a picture and says where it is, or why not. Called on a thread of its own.
-pub type Exporter = Arc<dyn Fn(ExportRequest) -> Result<PathBuf, String> + Send + Sync>;
+/// Draws a picture and says which files hold it, or why not. Called on a thread of its own.
+pub type Exporter = Arc<dyn Fn(ExportRequest) -> Result<Vec<PathBuf>, String> + Send + Sync>;
 
 /// What a screen can be given.
 #[derive(Clone, Default)]
@@ -43,12 +44,23 @@ pub struct TuiOptions {
     pub theme: Option<Theme>,
     /// Keys.
     pub keymap: Keymap,
+    /// Where the user was when the session was left.
+    pub screen: Option<SavedScreen>,
 }
 
 impl fmt::Debug for TuiOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TuiOptions").field("theme", &self.theme).finish_non_exhaustive()
     }
+}
+
+/// How the screen was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Why.
+    pub ended: Ended,
+    /// Where the user was.
+    pub screen: SavedScreen,
 }
 
 /// Why the screen was left.
@@ -73,7 +85,7 @@ pub enum TuiError {
 
 /// Shows a session until the user quits or a signal ends it. Takes the calling thread. The terminal
 /// is as it was before when this returns, and when it panics.
-pub fn run(link: Link, options: TuiOptions) -> Result<Ended, TuiError> {
+pub fn run(link: Link, options: TuiOptions) -> Result<Left, TuiError> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(TuiError::NoTerminal);
     }

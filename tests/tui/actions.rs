@@ -222,8 +222,8 @@ fn exports_name_what_is_focused() {
     let [Effect::Export(pane), Effect::Export(screen)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((pane.what, screen.what), (ExportWhat::Pane(PaneKind::Logits), ExportWhat::Screen));
     assert_eq!(pane.cursor, app.cursor());
-    app.exported(Ok(PathBuf::from("out.png")));
-    assert_eq!(app.message().unwrap().text, "saved out.png");
+    app.exported(Ok(vec![PathBuf::from("out.png"), PathBuf::from("out.npz")]));
+    assert_eq!(app.message().unwrap().text, "saved out.png .npz");
     app.exported(Err("disk full".to_owned()));
     assert!(app.message().unwrap().is_error);
     app.update(Action::Left);
@@ -357,4 +357,31 @@ fn every_view_has_its_key_and_can_be_left() {
         app.update(Action::Leave);
         assert_eq!(app.view(), View::Overview);
     }
+}
+
+#[test]
+fn a_screen_that_was_left_is_taken_up_again() {
+    let scene = Scene::faulty();
+    let mut app = App::new(Arc::new(scene.snapshot()));
+    app.update(Action::FirstDivergence);
+    app.update(Action::Look(View::Tensor));
+    app.update(Action::FocusOn(PaneKind::Elements));
+    app.update(Action::ChannelOn);
+    let saved = app.saved();
+    let text = serde_json::to_string(&saved).unwrap();
+    let read: paritty::tui::app::SavedScreen = serde_json::from_str(&text).unwrap();
+    // The run begins anew and grows past the place.
+    let mut again = App::new(Arc::new(up_to(&scene, 3)));
+    again.restore(&read).unwrap();
+    assert_eq!((again.view(), again.pane()), (View::Tensor, PaneKind::Elements));
+    assert_ne!(place(&again), place(&app));
+    again.set_snapshot(Arc::new(up_to(&scene, 30)));
+    assert_eq!(again.cursor(), app.cursor());
+    again.update(Action::Left);
+    again.set_snapshot(Arc::new(scene.snapshot()));
+    assert_eq!(again.cursor().position, app.cursor().position - 1, "only once");
+
+    let bad = paritty::tui::app::SavedScreen { view: "nonsense".into(), ..saved };
+    let said = again.restore(&bad).unwrap_err().to_string();
+    assert!(said.contains("`nonsense`") && said.contains("overview"), "{said}");
 }

@@ -200,22 +200,32 @@ impl App {
     }
 
     fn export(&mut self, what: ExportWhat) {
-        self.tell("drawing the picture …", false);
         let snapshot = Arc::clone(&self.snapshot);
         self.effects.push(Effect::Export(ExportRequest {
             what,
             view: self.view,
             snapshot,
             cursor: self.cursor,
+            text: String::new(),
         }));
     }
 
     /// Shows how an export went.
-    pub fn exported(&mut self, result: Result<PathBuf, String>) {
-        match result {
-            Ok(path) => self.tell(format!("saved {}", path.display()), false),
-            Err(problem) => self.tell(format!("not exported: {problem}"), true),
-        }
+    pub fn exported(&mut self, result: Result<Vec<PathBuf>, String>) {
+        let problem = match result {
+            Ok(files) => match files.split_first() {
+                Some((first, others)) => {
+                    let more: Vec<String> = others
+                        .iter()
+                        .filter_map(|path| Some(format!(" .{}", path.extension()?.to_string_lossy())))
+                        .collect();
+                    return self.tell(format!("saved {}{}", first.display(), more.concat()), false);
+                }
+                None => "nothing was drawn".to_owned(),
+            },
+            Err(problem) => problem,
+        };
+        self.tell(format!("not exported: {problem}"), true);
     }
 
     fn command_engine(&mut self, command: Command) {
@@ -358,6 +368,7 @@ impl App {
 
     pub(super) fn go(&mut self, position: u32, checkpoint: Checkpoint) {
         self.leads = false;
+        self.awaited = None;
         self.following = false;
         (self.cursor.position, self.cursor.checkpoint) = (position, checkpoint);
         if self.axis.is_empty() {

@@ -8,7 +8,7 @@ use crate::tui::layout::SplitId;
 use crate::tui::views::View;
 
 /// Everything that can be asked of the screen. Keys are bound to actions in one table,
-/// [`crate::tui::keymap::BINDINGS`].
+/// [`crate::tui::keymap`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// One position back.

@@ -14,6 +14,7 @@ pub mod overlay;
 mod parts;
 pub mod rates;
 pub mod rows;
+mod saved;
 
 use std::collections::HashSet;
 use std::mem::{Discriminant, discriminant};
@@ -32,6 +33,7 @@ pub use overlay::{Overlay, Place};
 pub use parts::{Cursor, Effect, ExportRequest, ExportWhat, Message, Shown, Slot, Target};
 use rates::Rates;
 pub use rows::{Row, Rows};
+pub use saved::{SavedPlace, SavedScreen};
 
 use crate::compare::Ranking;
 use crate::compare::{CellState, Verdict};
@@ -65,6 +67,8 @@ pub struct App {
     led_to: Option<(u32, Checkpoint)>,
     history: History,
     message: Option<Message>,
+    /// Where the cursor goes once the run has got so far.
+    awaited: Option<Cursor>,
     focus: Option<Arc<Focus>>,
     asked: Option<Wanted>,
     ranking: Ranking,
@@ -107,6 +111,7 @@ impl App {
             led_to: None,
             history: History::default(),
             message: None,
+            awaited: None,
             focus: None,
             asked: None,
             ranking: Ranking::default(),
@@ -190,6 +195,7 @@ impl App {
         let before = self.cursor;
         self.lead();
         self.clamp();
+        self.arrive();
         if self.cursor != before {
             self.anchor = self.cursor;
         }

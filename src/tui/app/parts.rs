@@ -49,6 +49,8 @@ pub struct ExportRequest {
     pub snapshot: Arc<Snapshot>,
     /// The cell under the cursor.
     pub cursor: Cursor,
+    /// What the terminal shows of it, with colours; whoever draws fills it in.
+    pub text: String,
 }
 
 /// What an action asks of the world outside the state.

@@ -107,8 +107,8 @@ impl App {
         self.find(line.editor.text().split_whitespace().next()?).ok()
     }
 
-    /// What a line means.
-    fn command(&self, text: &str) -> Result<Action, String> {
+    /// What a line of the command line means, or what is wrong with it.
+    pub fn command(&self, text: &str) -> Result<Action, String> {
         if let Some(Entry { run: Run::Do(action), .. }) = self.commands.iter().find(|e| e.name == text) {
             return Ok(action.clone());
         }

@@ -1,17 +1,26 @@
-//! The same facts as lines: for screen readers, scripts and logs.
+//! What a snapshot holds, a fact a line.
 
 use crate::compare::{CellState, Column, TopEntry};
 use crate::session::{Focus, SideStatus, Snapshot};
 use crate::text::safe;
 
-use super::app::{Mark, findings};
-use super::words;
+use crate::tui::app::{Mark, findings};
+use crate::tui::words;
 use crate::wording;
 
 /// Everything the screen shows of `snapshot`, one fact a line, without control characters.
 pub fn lines(snapshot: &Snapshot) -> Vec<String> {
+    let mut out = vec![format!("model: {}", snapshot.model)];
+    out.extend(standing(snapshot));
+    out.extend(snapshot.columns.iter().flat_map(|column| position(snapshot, column)));
+    out.extend(snapshot.focus.iter().flat_map(|focus| cell(focus)));
+    out.extend(snapshot.message.iter().map(|message| format!("message: {message}")));
+    out.into_iter().map(|line| safe(&line).into_owned()).collect()
+}
+
+/// What holds of the whole session at this moment: both sides, the engines, the verdict.
+pub(super) fn standing(snapshot: &Snapshot) -> Vec<String> {
     let mut out = vec![
-        format!("model: {}", snapshot.model),
         side("reference", &snapshot.reference),
         side("candidate", &snapshot.candidate),
         format!("engines: {}", words::run(snapshot.run, snapshot.step)),
@@ -22,20 +31,7 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
     for (name, status) in [("reference", &snapshot.reference), ("candidate", &snapshot.candidate)] {
         out.extend(words::notes(name, &status.notes));
     }
-    out.extend(snapshot.columns.iter().map(|column| position(snapshot, column)));
-    for column in &snapshot.columns {
-        for (side, finding) in findings(column) {
-            out.push(format!(
-                "garbage: position {}, {side}, {} at {}: {}",
-                column.position, finding.class, finding.checkpoint, finding.evidence
-            ));
-        }
-    }
-    if let Some(focus) = &snapshot.focus {
-        out.extend(focused(focus));
-    }
-    out.extend(snapshot.message.iter().map(|message| format!("message: {message}")));
-    out.into_iter().map(|line| safe(&line).into_owned()).collect()
+    out
 }
 
 fn side(name: &str, status: &SideStatus) -> String {
@@ -43,7 +39,19 @@ fn side(name: &str, status: &SideStatus) -> String {
     format!("{name}: {}, {}{remark}", words::who(status), wording::state(status))
 }
 
-fn position(snapshot: &Snapshot, column: &Column) -> String {
+/// What is known of one position, and the garbage found there.
+pub(super) fn position(snapshot: &Snapshot, column: &Column) -> Vec<String> {
+    let mut out = vec![compared(snapshot, column)];
+    for (side, finding) in findings(column) {
+        out.push(format!(
+            "garbage: position {}, {side}, {} at {}: {}",
+            column.position, finding.class, finding.checkpoint, finding.evidence
+        ));
+    }
+    out
+}
+
+fn compared(snapshot: &Snapshot, column: &Column) -> String {
     let token = snapshot.tokens.iter().find(|t| t.position == column.position);
     let text = token.map(|t| format!(" “{}”", t.text)).unwrap_or_default();
     let (mut compared, mut beyond, mut missing) = (0u32, 0u32, 0u32);
@@ -80,7 +88,8 @@ fn position(snapshot: &Snapshot, column: &Column) -> String {
     facts.join(", ")
 }
 
-fn focused(focus: &Focus) -> Vec<String> {
+/// The cell under the cursor.
+pub(super) fn cell(focus: &Focus) -> Vec<String> {
     let mut out = vec![format!("cell: position {}, {}", focus.position, focus.checkpoint)];
     if let Some(metrics) = &focus.metrics {
         out.push(format!("  {}", wording::cell(metrics, focus.severity).join(", ")));

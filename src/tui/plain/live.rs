@@ -1,0 +1,206 @@
+//! A session as lines that are printed as things happen, driven by the commands of the command line.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::lines::{cell, position, standing};
+use crate::compare::{Column, Verdict};
+use crate::session::{Command, Link, RunState, Snapshot, SourceState};
+use crate::text::safe;
+use crate::tui::app::{Action, App, Effect, Shown};
+use crate::tui::{Ended, Keymap, Left, TuiError, TuiOptions, command};
+
+/// Prints a session's facts until it is over, or `quit` is typed. Commands (those of the command line) are read from stdin, one a
+/// line; an empty line computes one more position.
+pub fn run(link: Link, options: TuiOptions) -> Result<Left, TuiError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(TuiError::Terminal)?;
+    let ended = runtime.block_on(Plain::new(link, options).run());
+    runtime.shutdown_background();
+    ended
+}
+
+struct Plain {
+    app: App,
+    keymap: Keymap,
+    link: Link,
+    said: Vec<String>,
+    /// Columns as they were when they were printed.
+    columns: HashMap<u32, Arc<Column>>,
+    cell: Vec<String>,
+    message: Option<String>,
+}
+
+impl Plain {
+    fn new(mut link: Link, options: TuiOptions) -> Self {
+        let mut app = App::new(Arc::clone(&link.snapshots.borrow_and_update()));
+        if let Some(problem) = options.screen.and_then(|screen| app.restore(&screen).err()) {
+            app.tell(problem.to_string(), true);
+        }
+        app.set_commands(command::table(&options.keymap));
+        Self {
+            app,
+            keymap: options.keymap,
+            link,
+            said: Vec::new(),
+            columns: HashMap::new(),
+            cell: Vec::new(),
+            message: None,
+        }
+    }
+
+    async fn run(mut self) -> Result<Left, TuiError> {
+        let mut typed = typed();
+        let mut listening = true;
+        println(&format!("model: {}", self.app.snapshot().model))?;
+        println(
+            "commands: an empty line computes one position; run, pause, next-divergence, goto 5, help, quit …",
+        )?;
+        loop {
+            self.print()?;
+            if self.is_over() && !(listening && io::stdin().is_terminal()) {
+                return Ok(self.left());
+            }
+            tokio::select! {
+                biased;
+                line = typed.recv(), if listening => match line {
+                    Some(line) => if self.obey(line.trim())? { return Ok(self.left()) },
+                    None => listening = false,
+                },
+                changed = self.link.snapshots.changed() => {
+                    if changed.is_err() {
+                        println("the session has ended")?;
+                        return Ok(self.left());
+                    }
+                    let snapshot = Arc::clone(&self.link.snapshots.borrow_and_update());
+                    self.app.set_snapshot(snapshot);
+                }
+            }
+        }
+    }
+
+    /// Says what is new.
+    fn print(&mut self) -> Result<(), TuiError> {
+        let snapshot = Arc::clone(self.app.snapshot());
+        for column in snapshot.columns.iter().filter(|column| column.complete) {
+            let known = self.columns.get(&column.position);
+            if known.is_some_and(|known| Arc::ptr_eq(known, column)) {
+                continue;
+            }
+            let before = known.map(|known| position(&snapshot, known));
+            let now = position(&snapshot, column);
+            if before.as_ref() != Some(&now) {
+                now.iter().try_for_each(|line| println(line))?;
+            }
+            self.columns.insert(column.position, Arc::clone(column));
+        }
+        // Counters alone are no news; they come with the positions. Where the runs part is.
+        let parted = matches!(&*snapshot.verdict, Verdict::Diverged { .. });
+        let lines = standing(&snapshot);
+        let gist = |line: &String| {
+            let counts = !(parted && line.starts_with("verdict"));
+            if counts { without_digits(line) } else { line.clone() }
+        };
+        let gists: Vec<String> = lines.iter().map(gist).collect();
+        for (line, gist) in lines.iter().zip(&gists) {
+            if !self.said.contains(gist) {
+                println(line)?;
+            }
+        }
+        self.said = gists;
+        if let Some(command) = self.app.wanted_focus()
+            && self.link.commands.try_send(command).is_ok()
+        {
+            self.app.asked_for_focus();
+        }
+        if let Shown::Current(focus) = self.app.shown() {
+            let lines = cell(focus);
+            if lines != self.cell && !self.app.following() {
+                lines.iter().try_for_each(|line| println(line))?;
+            }
+            self.cell = lines;
+        }
+        let message = self.app.message().map(|message| message.text.clone());
+        if message != self.message {
+            message.iter().try_for_each(|message| println(&format!("message: {message}")))?;
+            self.message = message;
+        }
+        Ok(())
+    }
+
+    fn left(&self) -> Left {
+        Left { ended: Ended::Quit, screen: self.app.saved() }
+    }
+
+    /// Does what was typed. Says whether that was to leave.
+    fn obey(&mut self, line: &str) -> Result<bool, TuiError> {
+        let action = match line {
+            "" => Ok(Action::Step),
+            "help" | "?" => {
+                for entry in command::table(&self.keymap).iter() {
+                    println(&format!("{} {}: {}", entry.name, entry.form, entry.help))?;
+                }
+                return Ok(false);
+            }
+            line => self.app.command(line),
+        };
+        match action {
+            Ok(action) => self.app.update(action),
+            Err(problem) => self.app.tell(problem, true),
+        }
+        for effect in self.app.take_effects() {
+            match effect {
+                // A full queue: the session is busy with what was typed before.
+                Effect::Send(command) if self.link.commands.try_send(command.clone()).is_err() => {
+                    self.app.tell("the session is busy: that was not sent", true);
+                }
+                Effect::Send(_) | Effect::Redraw | Effect::Suspend => {}
+                Effect::Export(_) => self.app.tell("pictures are made with `paritty plot`", true),
+                Effect::Quit => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_over(&self) -> bool {
+        let snapshot: &Snapshot = self.app.snapshot();
+        let over = |state: &SourceState| matches!(state, SourceState::Ended | SourceState::Failed(_));
+        let sources = over(&snapshot.reference.state) && over(&snapshot.candidate.state);
+        snapshot.revision > 0 && (snapshot.run == RunState::Finished || sources)
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        // The session learns it at the latest when the channel closes.
+        let _ = self.link.commands.try_send(Command::Quit);
+    }
+}
+
+fn without_digits(line: &str) -> String {
+    line.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// One line to stdout at once, without control characters.
+fn println(line: &str) -> Result<(), TuiError> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", safe(line)).and_then(|()| out.flush()).map_err(TuiError::Terminal)
+}
+
+/// Lines as they are typed; the channel closes at the end of stdin.
+fn typed() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(16);
+    // Ends with the process: a blocked read cannot be called off.
+    let _ = std::thread::Builder::new().name("stdin".into()).spawn(move || {
+        for line in io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
