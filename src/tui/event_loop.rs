@@ -60,7 +60,7 @@ impl EventLoop {
         let mut app = App::new(snapshot);
         app.set_commands(command::table(&options.keymap));
         app.set_hints(true);
-        if let Some(problem) = options.screen.and_then(|screen| app.restore(&screen).err()) {
+        if let Some(problem) = options.screen.and_then(|screen| app.take_up(&screen).err()) {
             app.tell(problem.to_string(), true);
         }
         Ok(Self {

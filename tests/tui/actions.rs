@@ -372,7 +372,7 @@ fn a_screen_that_was_left_is_taken_up_again() {
     let read: paritty::tui::app::SavedScreen = serde_json::from_str(&text).unwrap();
     // The run begins anew and grows past the place.
     let mut again = App::new(Arc::new(up_to(&scene, 3)));
-    again.restore(&read).unwrap();
+    again.take_up(&read).unwrap();
     assert_eq!((again.view(), again.pane()), (View::Tensor, PaneKind::Elements));
     assert_ne!(place(&again), place(&app));
     again.set_snapshot(Arc::new(up_to(&scene, 30)));
@@ -382,6 +382,6 @@ fn a_screen_that_was_left_is_taken_up_again() {
     assert_eq!(again.cursor().position, app.cursor().position - 1, "only once");
 
     let bad = paritty::tui::app::SavedScreen { view: "nonsense".into(), ..saved };
-    let said = again.restore(&bad).unwrap_err().to_string();
+    let said = again.take_up(&bad).unwrap_err().to_string();
     assert!(said.contains("`nonsense`") && said.contains("overview"), "{said}");
 }

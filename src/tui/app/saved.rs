@@ -86,7 +86,7 @@ impl App {
     ///
     /// # Errors
     /// Names that this program does not know.
-    pub fn restore(&mut self, saved: &SavedScreen) -> Result<(), Unknown> {
+    pub fn take_up(&mut self, saved: &SavedScreen) -> Result<(), Unknown> {
         let unknown = |what, name: &str, all: Vec<&str>| Unknown {
             what,
             name: crate::text::safe_short(name, 40),

@@ -37,7 +37,7 @@ struct Plain {
 impl Plain {
     fn new(mut link: Link, options: TuiOptions) -> Self {
         let mut app = App::new(Arc::clone(&link.snapshots.borrow_and_update()));
-        if let Some(problem) = options.screen.and_then(|screen| app.restore(&screen).err()) {
+        if let Some(problem) = options.screen.and_then(|screen| app.take_up(&screen).err()) {
             app.tell(problem.to_string(), true);
         }
         app.set_commands(command::table(&options.keymap));
