@@ -80,7 +80,14 @@ pub fn diagnosis(state: &DiagnosisState) -> Option<(String, Role)> {
         }
         DiagnosisState::Done(found) => {
             let sentence = found.sentences.first()?;
-            Some((format!("diagnosis: {}", sentence.text), role(sentence.tone)))
+            let first = found.faulty.first().map(|f| {
+                let kind = f.mistake.as_ref().map(|m| format!(" ({m})")).unwrap_or_default();
+                let more = found.faulty.len() - 1;
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                format!(": {}{kind}{more}", f.checkpoint)
+            });
+            let text = format!("diagnosis: {}{}", sentence.text, first.unwrap_or_default());
+            Some((text, role(sentence.tone)))
         }
     }
 }
