@@ -171,6 +171,9 @@ pub fn coverage(c: &Coverage) -> Vec<(Tone, String)> {
             wording::count(c.positions, "position"),
         ),
     )];
+    if let Some(assumed) = &c.assumed {
+        out.push((Tone::Caution, format!("assumed of the run: {assumed}")));
+    }
     if c.not_judged() > 0 {
         out.push((
             Tone::Caution,

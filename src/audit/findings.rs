@@ -84,6 +84,8 @@ pub struct Coverage {
     pub partial: usize,
     /// Cells that could not be judged, by reason.
     pub unjudged: BTreeMap<String, usize>,
+    /// What had to be assumed of the run, because the trace does not say.
+    pub assumed: Option<String>,
     /// Records of checkpoints that this model has not.
     pub foreign: BTreeMap<Checkpoint, usize>,
     /// Positions whose token the trace does not name; it was inferred from the embedding.

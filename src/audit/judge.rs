@@ -29,6 +29,9 @@ pub struct Deviation {
     pub beyond: u32,
     /// Values compared.
     pub compared: u32,
+    /// Of those, values whose computed one is finite and not zero: NaN that agrees with NaN, or zero with
+    /// zero, proves little.
+    pub telling: u32,
 }
 
 impl Deviation {
@@ -42,7 +45,7 @@ impl Deviation {
 pub fn judge(recorded: &[f32], computed: &Computed, tolerance: &Tolerance) -> Deviation {
     let (mut square, mut norm, mut terms) = (0.0, 0.0, 0.0);
     let mut worst: Option<(u32, f64)> = None;
-    let mut beyond = 0;
+    let (mut beyond, mut telling) = (0, 0);
     let compared = recorded.len().min(computed.values.len());
     for (i, (&a, &b)) in recorded.iter().zip(&computed.values).enumerate() {
         let a = f64::from(a);
@@ -56,6 +59,7 @@ pub fn judge(recorded: &[f32], computed: &Computed, tolerance: &Tolerance) -> De
         square += difference * difference;
         if b.is_finite() {
             norm += b * b;
+            telling += u32::from(b != 0.0);
         }
         if scale.is_finite() {
             terms += scale * scale;
@@ -84,6 +88,7 @@ pub fn judge(recorded: &[f32], computed: &Computed, tolerance: &Tolerance) -> De
         worst: worst.filter(|_| tolerance.values),
         beyond: if tolerance.values { beyond } else { 0 },
         compared: compared as u32,
+        telling,
     }
 }
 

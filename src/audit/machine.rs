@@ -105,7 +105,9 @@ impl<'a> Machine<'a> {
             let change = how.change.and_then(|c| c.on(id));
             let wanted: Vec<u32> = needed.get(&id).into_iter().flatten().copied().collect();
             let rule = rules(id);
-            let rows = if id == output { how.rows } else { None };
+            // What is done to a result may need all of it.
+            let whole = change.is_some_and(|c| c.post.is_some());
+            let rows = if id == output && !whole { how.rows } else { None };
             let mut tables = Vec::with_capacity(node.inputs.len());
             let source = |input: NodeId| -> Result<Arc<Table>, AuditError> {
                 Ok(match made.get(&input) {
@@ -135,7 +137,14 @@ impl<'a> Machine<'a> {
             };
             if let Some(post) = change.and_then(|c| c.post.as_ref()) {
                 for (position, computed) in &mut result {
+                    let before = norm(&computed.values);
                     post(*position, &mut computed.values);
+                    // Larger values round by more.
+                    let grown = (norm(&computed.values) / before).max(1.0);
+                    let grown = if grown.is_finite() { grown } else { 1.0 };
+                    for (scale, x) in computed.scale.iter_mut().zip(&computed.values) {
+                        *scale = (*scale * grown).max(x.abs());
+                    }
                 }
             }
             if id == output {
@@ -374,4 +383,8 @@ impl<'a> Machine<'a> {
             .collect();
         Ok(result.into_iter().flatten().collect())
     }
+}
+
+fn norm(row: &[f64]) -> f64 {
+    row.iter().map(|x| x * x).sum::<f64>().sqrt()
 }

@@ -73,6 +73,11 @@ impl AuditArgs {
     }
 }
 
+/// The two sets of RoPE factors that a model may have.
+const LONG: &str = "rope_factors_long.weight";
+/// See [`LONG`].
+const SHORT: &str = "rope_factors_short.weight";
+
 /// A model that runs are audited against.
 pub struct Auditing {
     gguf: Arc<Gguf>,
@@ -107,10 +112,22 @@ impl Auditing {
             ProgressStyle::with_template("auditing  {bar:40} {pos}/{len} cells  {eta}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        let found = audit(gguf, &graph, store, options, &mut |done, total| {
+        let mut progress = |done, total| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
-        })?;
+        };
+        let mut found = audit(gguf, &graph, store, options, &mut progress)?;
+        // Of two sets of RoPE factors an engine takes one by the length that it was opened for: where the
+        // run does not say, it may be either.
+        let either = gguf.tensor(LONG).is_some() && gguf.tensor(SHORT).is_some();
+        if context.is_none() && either && found.conclusion() == Conclusion::Faulty {
+            let long = arch::graph_for(gguf, arch::Context(Some(usize::MAX)))?;
+            let other = audit(gguf, &long, store, options, &mut progress)?;
+            if other.faulty.len() < found.faulty.len() {
+                found = other;
+                found.coverage.assumed = Some("it was opened for a long context and takes the RoPE factors for those; the trace does not say (`n_ctx` in its settings)".to_owned());
+            }
+        }
         bar.finish_and_clear();
         Ok((found, graph.n_vocab))
     }

@@ -1,5 +1,6 @@
 //! Attention by other rules: scale, mask, window, soft-cap, which key head, which slot of the cache.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
@@ -106,28 +107,47 @@ fn temperature(case: &Case<'_, '_>, a: &Attention) -> Option<Trial> {
 
 /// Probabilities that do not add up to one: the rest went to positions that should not be seen.
 fn future(case: &Case<'_, '_>) -> Option<Trial> {
-    let mut sums: std::collections::HashMap<usize, Vec<f64>> = std::collections::HashMap::new();
-    for (p, recorded, _) in case.rows() {
+    let table = case.traced().table(case.target).ok()?;
+    let mut sums: std::collections::HashMap<u32, Vec<f64>> = std::collections::HashMap::new();
+    for (&p, recorded) in &table.rows {
         let visible = p as usize + 1;
         let of_heads: Vec<f64> =
             recorded.chunks(visible).map(|row| row.iter().map(|&x| f64::from(x)).sum()).collect();
         // A head whose row adds up to more than one is not explained by a mask.
-        if visible < 3 || of_heads.iter().any(|s| !(*s > 0.0 && *s < 1.0 + 1e-6)) {
+        if of_heads.iter().any(|s| !(*s > 0.0 && *s < 1.0 + 1e-6)) {
             return None;
         }
-        sums.insert(p as usize, of_heads);
+        sums.insert(p, of_heads);
+    }
+    let short: BTreeSet<usize> = sums
+        .values()
+        .flat_map(|of_heads| of_heads.iter().enumerate().filter(|(_, s)| **s < 1.0 - 1e-4).map(|(h, _)| h))
+        .collect();
+    let heads = sums.values().next().map_or(0, Vec::len);
+    if short.is_empty() {
+        return None;
     }
     let mut change = case.with(|_| {});
     change.post = Some(Arc::new(move |position, out| {
         let visible = position as usize + 1;
-        let Some(sums) = sums.get(&(position as usize)) else { return };
+        let Some(sums) = sums.get(&position) else { return };
         for (row, sum) in out.chunks_mut(visible).zip(sums) {
             for x in row {
                 *x *= sum;
             }
         }
     }));
-    let says = "the causal mask is missing: part of the probability goes to later positions".to_owned();
+    let which = if short.len() < heads {
+        let shown: Vec<String> = short.iter().take(6).map(ToString::to_string).collect();
+        format!(" in heads {}", shown.join(", "))
+    } else {
+        String::new()
+    };
+    // Nothing later was computed beside the last position of a batch, but padding may have been.
+    let says = format!(
+        "the mask lets through what must not be seen{which}: part of the probability goes to other positions \
+         (later ones, so that the causal mask is missing, or padding)"
+    );
     Some(Trial::new(20, says, change))
 }
 
@@ -156,6 +176,13 @@ fn cached(case: &Case<'_, '_>, a: &Attention) -> Vec<Trial> {
         Arc::new(|_, slot| slot.checked_sub(1)),
     );
     slots("only the first position is ever in the cache", Arc::new(|_, _| Some(0)));
+    // A ring that is too short errs first at the position that is as large as it.
+    if let Some(&ring) = case.faulty.first().filter(|first| **first > 1) {
+        slots(
+            &format!("the cache has only {ring} slots: later positions overwrite earlier ones"),
+            Arc::new(move |p, slot| Some(slot + (p - slot) / ring * ring)),
+        );
+    }
     if a.n_head_kv > 1 && a.n_head > a.n_head_kv {
         let tiled = case.with(|node| node.departure.grouping = Grouping::Tile);
         let says = "query heads are mapped to key heads by tiling (h mod n) instead of repeating";

@@ -23,7 +23,17 @@ impl Hypothesis for Bias {
         }
         let name = case.node.bias.clone().or_else(|| case.node.weight.clone()).unwrap_or_default();
         // How many times too often the bias was added.
-        [(-1.0, "is not added"), (1.0, "is added twice"), (-2.0, "is subtracted")]
+        let mut times = vec![
+            (-1.0, "is not added".to_owned()),
+            (1.0, "is added twice".into()),
+            (-2.0, "is subtracted".into()),
+        ];
+        // As many times as there are parts of a product that each add it.
+        if let Some(more) = multiple(case, &bias).map(f64::round).filter(|more| (2.0..1000.0).contains(more))
+        {
+            times.push((more, format!("is added {} times", more + 1.0)));
+        }
+        times
             .into_iter()
             .map(|(more, what)| {
                 let bias = bias.clone();
@@ -37,4 +47,16 @@ impl Hypothesis for Bias {
             })
             .collect()
     }
+}
+
+/// How many times the bias is in what the node is off by.
+fn multiple(case: &Case<'_, '_>, bias: &[f64]) -> Option<f64> {
+    let (mut both, mut own) = (0.0, 0.0);
+    for (_, recorded, right) in case.rows() {
+        for ((&a, b), bias) in recorded.iter().zip(right).zip(bias) {
+            both += (f64::from(a) - b) * bias;
+            own += bias * bias;
+        }
+    }
+    Some(both / own).filter(|more| more.is_finite())
 }

@@ -23,6 +23,9 @@ pub struct Case<'c, 'a> {
     pub node: &'a Node,
     /// Faulty positions that are looked at, worst first.
     pub positions: Vec<u32>,
+    /// All faulty positions, in order.
+    pub faulty: Vec<u32>,
+    choice: Choice,
     expected: BTreeMap<u32, Vec<f64>>,
     recorded: BTreeMap<u32, Vec<f32>>,
 }
@@ -51,7 +54,40 @@ impl<'c, 'a> Case<'c, 'a> {
                 }
             }
         }
-        Ok(Self { auditor, stretch, target, node, positions, expected, recorded })
+        let mut faulty = positions.clone();
+        faulty.sort_unstable();
+        Ok(Self { auditor, stretch, target, node, positions, faulty, choice, expected, recorded })
+    }
+
+    /// The same with all faulty positions.
+    pub(super) fn among(mut self, faulty: &[u32]) -> Self {
+        self.faulty = faulty.to_vec();
+        self.faulty.sort_unstable();
+        self
+    }
+
+    /// What is right at other positions, for a node that is judged from its own inputs; of products the
+    /// first `rows` values.
+    pub fn right(
+        &self,
+        positions: &[u32],
+        rows: Option<usize>,
+    ) -> Result<BTreeMap<u32, Vec<f64>>, AuditError> {
+        let mut right = BTreeMap::new();
+        let machine = self.machine();
+        let mut of_columns: BTreeMap<Option<u32>, Vec<u32>> = BTreeMap::new();
+        for &position in positions {
+            of_columns.entry(machine.traced().columns(position)).or_default().push(position);
+        }
+        for (columns, positions) in of_columns {
+            let rules =
+                |id: NodeId| self.auditor.habits.rule(machine, self.stretch, self.choice, columns, id);
+            let how = Evaluation { rows, ..Evaluation::default() };
+            for (position, computed) in machine.evaluate(self.stretch, &rules, &positions, how)? {
+                right.insert(position, computed.values);
+            }
+        }
+        Ok(right)
     }
 
     /// The model's graph.

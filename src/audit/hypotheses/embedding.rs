@@ -13,6 +13,8 @@ pub struct Embedding;
 
 /// Values that are read of each row while looking for the one that was recorded.
 const PROBE: usize = 32;
+/// Positions whose rows are looked for.
+const MOST: usize = 64;
 /// A matrix larger than this is not widened as a whole.
 const LARGEST: usize = 1 << 28;
 
@@ -29,8 +31,9 @@ impl Hypothesis for Embedding {
         let Ok(bound) = case.machine().bound(case.target) else { return Vec::new() };
         let Some(matrix) = bound.matrix().cloned() else { return Vec::new() };
         let (rows, width) = (matrix.rows(), matrix.row_len());
-        let tokens: Vec<(u32, usize)> = case
-            .positions
+        // Every faulty position that the mistake may be held to.
+        let looked_at = &case.faulty[..case.faulty.len().min(MOST)];
+        let tokens: Vec<(u32, usize)> = looked_at
             .iter()
             .filter_map(|&p| Some((p, if is_token { case.traced().token(p)? as usize } else { p as usize })))
             .collect();
@@ -53,20 +56,32 @@ impl Hypothesis for Embedding {
         // Which rows are they?
         let mut found = Vec::new();
         let mut row = vec![0.0; width];
-        let recorded: Vec<(u32, Vec<f32>)> =
-            case.rows().map(|(p, recorded, _)| (p, recorded[..PROBE.min(recorded.len())].to_vec())).collect();
+        let Ok(table) = case.traced().table(case.target) else { return trials };
+        let mut open: Vec<(u32, &[f32])> = looked_at
+            .iter()
+            .filter_map(|&p| table.row(p).map(|row| (p, &row[..PROBE.min(row.len())])))
+            .filter(|_| case.is_output())
+            .collect();
+        let sought = open.len();
         for r in 0..rows {
-            if found.len() == recorded.len() {
+            if open.is_empty() {
                 break;
             }
             matrix.row(r, &mut row);
-            for (p, values) in &recorded {
-                if values.iter().zip(&row).all(|(a, b)| a == b) {
+            open.retain(|(p, values)| {
+                let same = values.iter().zip(&row).all(|(a, b)| a == b);
+                if same {
                     found.push((*p, r));
                 }
-            }
+                !same
+            });
         }
-        if found.len() == recorded.len() && !found.is_empty() {
+        found.sort_unstable();
+        if found.len() == sought && !found.is_empty() {
+            let of_before = is_token
+                && found.iter().all(|(p, r)| {
+                    case.traced().token(p.saturating_sub(1)).is_some_and(|token| token as usize == *r)
+                });
             let shown: Vec<String> = found
                 .iter()
                 .take(3)
@@ -85,10 +100,12 @@ impl Hypothesis for Embedding {
                 out.clear();
                 out.extend(values.iter().map(|&x| f64::from(x)));
             };
-            add(
-                format!("rows of other {what}s are taken ({})", shown.join(", ")),
-                case.executed(Arc::new(execute)),
-            );
+            let says = if of_before {
+                "the row of the token before is taken".to_owned()
+            } else {
+                format!("rows of other {what}s are taken ({})", shown.join(", "))
+            };
+            add(says, case.executed(Arc::new(execute)));
         }
         trials
     }

@@ -65,6 +65,12 @@ impl Hypothesis for Factor {
                 *out *= factor;
             }
         }));
-        vec![Trial::new(0, format!("everything is multiplied by {}", name(case, factor)), change)]
+        let says = if (factor - 1.0).abs() < 1e-3 {
+            let side = if factor > 1.0 { "large" } else { "small" };
+            format!("everything is too {side} by {} of itself", figure((factor - 1.0).abs()))
+        } else {
+            format!("everything is multiplied by {}", name(case, factor))
+        };
+        vec![Trial::new(0, says, change)]
     }
 }

@@ -58,7 +58,7 @@ pub fn is_contradicted(auditor: &Auditor<'_>, target: NodeId, mistake: &str) -> 
         let (stretch, choice) = auditor.as_judged(id, clean[0]);
         let change = Change::to(id, node);
         let tried =
-            super::attempt(auditor, &stretch, choice, &change, &super::sample(&clean, super::SAMPLE), None)?;
+            super::judged(auditor, &stretch, choice, &change, &super::sample(&clean, super::SAMPLE), None)?;
         if tried.iter().any(|j| !j.deviation.is_explained()) {
             return Ok(true);
         }

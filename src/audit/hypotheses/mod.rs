@@ -8,24 +8,37 @@
 
 mod activation;
 mod attention;
+mod attention_mask;
 mod bias;
+mod blank;
 mod case;
 mod dequantisation;
+mod dropout;
+mod edited;
 mod embedding;
 mod epsilon;
 mod factor;
 mod garbage;
+mod heads;
+mod inputs_missing;
 mod known_faults;
 mod layout;
+mod logits;
+mod norm_formula;
 mod norm_weight;
 mod offset;
 mod other_input;
+mod other_position;
 mod other_tensor;
 mod pattern;
 mod permuted;
 mod precision;
 mod residual;
 mod rope;
+mod rope_angles;
+mod rounded_cache;
+mod rounded_weights;
+mod softmax;
 mod stale;
 mod weights_differ;
 
@@ -36,7 +49,7 @@ use super::change::Change;
 use super::choice::Choice;
 use super::machine::Evaluation;
 use super::run::{Auditor, Judged};
-use super::stretch::Stretch;
+use super::stretch::{Reach, Stretch};
 pub use case::Case;
 pub(super) use pattern::describe;
 
@@ -100,8 +113,11 @@ pub static HYPOTHESES: &[&dyn Hypothesis] = &[
     &bias::Bias,
     &epsilon::Epsilon,
     &norm_weight::NormWeight,
+    &norm_formula::NormFormula,
     &rope::RopeRules,
+    &softmax::SoftMaxRules,
     &attention::AttentionRules,
+    &heads::Heads,
     &activation::Activation,
     &residual::Residual,
     &embedding::Embedding,
@@ -109,9 +125,19 @@ pub static HYPOTHESES: &[&dyn Hypothesis] = &[
     &other_tensor::OtherTensor,
     &layout::Layout,
     &dequantisation::Dequantisation,
+    &rounded_weights::RoundedWeights,
+    &rounded_cache::RoundedCache,
     &precision::Precision,
+    &logits::Logits,
+    &blank::Blank,
     &permuted::Permuted,
     &factor::Factor,
+    &norm_formula::NormGain,
+    &rope_angles::RopeAngles,
+    &attention_mask::AttentionMask,
+    &other_position::OtherPosition,
+    &dropout::Dropout,
+    &inputs_missing::InputsMissing,
     &offset::Offset,
     &weights_differ::WeightsDiffer,
 ];
@@ -145,6 +171,8 @@ const CONFIRM: usize = 24;
 const MOST: f64 = 0.9;
 /// A trial must lie this much nearer than the right computation does.
 const CLEARLY: f64 = 4.0;
+/// And, where much lies between the node and what was recorded, this much nearer before more is looked at.
+const NEARER: f64 = 1.5;
 
 /// What was found faulty, to be explained.
 pub(super) struct Finding {
@@ -166,6 +194,8 @@ struct Found {
     kin: u8,
     /// Whether the same mistake would show in a neighbour that is clean.
     contradicted: bool,
+    /// Whether it is only made at the faulty positions, though it would show at others, too.
+    partial: bool,
     diagnosis: Diagnosis,
 }
 
@@ -179,7 +209,7 @@ pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Di
     let confirm: Vec<u32> = confirm.into_iter().collect();
     let mut found: Vec<Found> = Vec::new();
     for target in stretch.nodes.iter().rev() {
-        let case = Case::new(auditor, stretch, choice, *target, sample.clone())?;
+        let case = Case::new(auditor, stretch, choice, *target, sample.clone())?.among(&finding.faulty);
         for hypothesis in HYPOTHESES {
             if hypothesis.is_general() && found.iter().any(|f| !f.general) {
                 continue;
@@ -199,7 +229,7 @@ pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Di
             {
                 let mistake = seen.mistake.unwrap_or_else(|| hypothesis.id());
                 let diagnosis = diagnosis(mistake, seen.says, seen.left, confirm.len());
-                found.push(Found { general, kin: 0, contradicted: false, diagnosis });
+                found.push(Found { general, kin: 0, contradicted: false, partial: false, diagnosis });
                 continue;
             }
             for trial in hypothesis.trials(&case) {
@@ -209,16 +239,18 @@ pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Di
                 if twin.is_some_and(|at| !found[at].contradicted) {
                     continue;
                 }
-                let first = attempt(auditor, stretch, choice, &trial.change, &sample, Some(FIRST_ROWS))?;
+                let first = attempt(auditor, finding, &trial.change, &sample, Some(FIRST_ROWS))?;
                 if !holds(&first, sample.len(), worst.1) {
                     continue;
                 }
-                // Where the engine was right, the mistake must make no difference.
-                let spared = attempt(auditor, stretch, choice, &trial.change, &clean, None)?;
-                if !spared.iter().all(|j| j.deviation.is_explained()) {
+                // Where the engine was right, the mistake must make no difference, or was not made.
+                let spared = judged(auditor, stretch, choice, &trial.change, &clean, None)?;
+                let partial = !spared.iter().all(|j| j.deviation.is_explained());
+                let whereabouts = if partial { whereabouts(finding) } else { String::new() };
+                if partial && (whereabouts.is_empty() || found.iter().any(|f| !f.partial)) {
                     continue;
                 }
-                let all = attempt(auditor, stretch, choice, &trial.change, &confirm, None)?;
+                let all = attempt(auditor, finding, &trial.change, &confirm, None)?;
                 if !holds(&all, confirm.len(), worst.1) {
                     continue;
                 }
@@ -226,8 +258,8 @@ pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Di
                 let after = good.iter().map(|j| j.deviation.relative).fold(0.0, f64::max);
                 let mistake = trial.mistake.unwrap_or_else(|| hypothesis.id());
                 let contradicted = known_faults::is_contradicted(auditor, *target, mistake)?;
-                let diagnosis = diagnosis(mistake, trial.says, after, good.len());
-                let new = Found { general, kin: trial.kin, contradicted, diagnosis };
+                let diagnosis = diagnosis(mistake, trial.says + &whereabouts, after, good.len());
+                let new = Found { general, kin: trial.kin, contradicted, partial, diagnosis };
                 match twin {
                     Some(at) if !contradicted => found[at] = new,
                     Some(_) => {}
@@ -235,6 +267,9 @@ pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Di
                 }
             }
         }
+    }
+    if found.iter().any(|f| !f.partial) {
+        found.retain(|f| !f.partial);
     }
     if found.iter().any(|f| !f.general) {
         found.retain(|f| !f.general);
@@ -245,7 +280,50 @@ pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Di
     Ok(found.into_iter().map(|f| f.diagnosis).collect())
 }
 
+/// Where a mistake was made that would show at clean positions, too; empty where nothing can be said: of
+/// what was recomputed from far back, single positions prove little.
+fn whereabouts(finding: &Finding) -> String {
+    let (Some(first), Some(last)) = (finding.faulty.iter().min(), finding.faulty.iter().max()) else {
+        return String::new();
+    };
+    if matches!(finding.stretch.reach, Reach::Bridged(_)) {
+        String::new()
+    } else if finding.clean.iter().all(|p| p < first) {
+        format!(", but only from position {first} on")
+    } else if finding.clean.iter().all(|p| p > last) {
+        format!(", but only up to position {last}")
+    } else if finding.faulty.len() == 1 {
+        format!(", but only at position {first}")
+    } else {
+        format!(
+            ", but only at {} of {} positions",
+            finding.faulty.len(),
+            finding.faulty.len() + finding.clean.len()
+        )
+    }
+}
+
+/// Tries a change where the node is faulty. What it costs to bridge is only looked at where the change
+/// brings the node nearer.
 fn attempt(
+    auditor: &Auditor<'_>,
+    finding: &Finding,
+    change: &Change,
+    positions: &[u32],
+    rows: Option<usize>,
+) -> Result<Vec<Judged>, AuditError> {
+    let (stretch, choice) = (&finding.stretch, finding.choice);
+    if matches!(stretch.reach, Reach::Bridged(_)) {
+        let how = Evaluation { change: Some(change), probe: None, rows };
+        let plain = auditor.judge(stretch, choice, positions, how, None).unwrap_or_default();
+        if !plain.iter().any(|j| j.deviation.relative * NEARER <= finding.worst.0) {
+            return Ok(plain);
+        }
+    }
+    judged(auditor, stretch, choice, change, positions, rows)
+}
+
+fn judged(
     auditor: &Auditor<'_>,
     stretch: &Stretch,
     choice: Choice,
@@ -263,8 +341,10 @@ fn attempt(
 }
 
 fn holds(judged: &[Judged], of: usize, before: f64) -> bool {
-    let explained =
-        judged.iter().filter(|j| j.deviation.is_explained() && j.deviation.severity * CLEARLY <= before);
+    let explained = judged.iter().filter(|j| {
+        let d = &j.deviation;
+        d.is_explained() && d.telling > 0 && d.severity * CLEARLY <= before
+    });
     of > 0 && explained.count() as f64 >= of as f64 * MOST
 }
 

@@ -19,8 +19,15 @@ pub(in crate::audit) fn describe(auditor: &Auditor<'_>, finding: &Finding) -> Re
     let (mut both, mut own, mut other) = (0.0, 0.0, 0.0);
     let mut channels: std::collections::BTreeSet<usize> = std::collections::BTreeSet::new();
     let mut width = 0;
+    let (mut nans, mut infinite, mut zeros, mut compared) = (0, 0, 0, 0);
+    let mut gains: Vec<f64> = Vec::new();
     for (_, recorded, expected) in case.rows() {
         width = expected.len();
+        compared += recorded.len();
+        nans += recorded.iter().zip(expected).filter(|(a, b)| a.is_nan() && !b.is_nan()).count();
+        infinite += recorded.iter().zip(expected).filter(|(a, b)| a.is_infinite() && b.is_finite()).count();
+        zeros += recorded.iter().zip(expected).filter(|(a, b)| **a == 0.0 && **b != 0.0).count();
+        gains.extend(gain(recorded, expected));
         let typical = (expected.iter().map(|x| x * x).sum::<f64>() / expected.len().max(1) as f64).sqrt();
         for (c, (&a, b)) in recorded.iter().zip(expected).enumerate() {
             let a = f64::from(a);
@@ -56,6 +63,17 @@ pub(in crate::audit) fn describe(auditor: &Auditor<'_>, finding: &Finding) -> Re
             parts.push(format!("in heads {}", shown.join(", ")));
         }
     }
+    for (n, what) in [(nans, "NaN"), (infinite, "infinite"), (zeros, "zero")] {
+        if n > 0 {
+            parts.push(format!("{n} of {compared} are {what}"));
+        }
+    }
+    if let (true, [first, rest @ ..]) = (gains.len() == case.rows().count() && gains.len() > 1, &gains[..])
+        && rest.iter().any(|g| (g - first).abs() > 1e-3 * first.abs())
+    {
+        let shown: Vec<String> = gains.iter().map(|g| figure(*g)).collect();
+        parts.push(format!("each row is right but for a factor of its own ({})", shown.join(", ")));
+    }
     let cosine = both / (own * other).sqrt();
     if cosine.is_finite() {
         parts.push(format!("cosine to what is right {}", crate::wording::cosine(cosine)));
@@ -63,11 +81,28 @@ pub(in crate::audit) fn describe(auditor: &Auditor<'_>, finding: &Finding) -> Re
     if let Some(factor) = factor(&case).filter(|f| cosine > 0.99 && (f - 1.0).abs() > 1e-3) {
         parts.push(format!("nearest factor {}", figure(factor)));
     }
-    if !finding.clean.is_empty()
+    if let [only] = finding.faulty[..]
+        && !finding.clean.is_empty()
+    {
+        parts.push(format!("at position {only} only"));
+    } else if !finding.clean.is_empty()
         && let (Some(first), Some(last)) = (finding.faulty.iter().min(), finding.clean.iter().max())
         && last < first
     {
         parts.push(format!("from position {first} on"));
     }
     Ok(parts.join("; "))
+}
+
+/// The factor that makes a row right, if there is one.
+fn gain(recorded: &[f32], right: &[f64]) -> Option<f64> {
+    let (mut both, mut own, mut other) = (0.0, 0.0, 0.0);
+    for (&a, b) in recorded.iter().zip(right) {
+        let a = f64::from(a);
+        both += a * b;
+        own += b * b;
+        other += a * a;
+    }
+    // 1 − cos² is the share of the row that no factor explains.
+    (1.0 - both * both / (own * other) <= 1e-8).then_some(both / own)
 }

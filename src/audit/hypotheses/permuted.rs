@@ -97,6 +97,14 @@ fn describe(case: &Case<'_, '_>, from: &[usize]) -> String {
             return "values are permuted inside each head, alike at every position".to_owned();
         }
     }
+    // Nearly all come from so many channels further on.
+    let step = |(to, from): &(usize, usize)| *from as i64 - *to as i64;
+    if let Some(first) = moved.get(moved.len() / 2).map(step)
+        && moved.iter().filter(|m| step(m) == first).count() * 50 >= from.len() * 49
+    {
+        let (n, side) = (first.abs(), if first > 0 { "after" } else { "before" });
+        return format!("each value is the one {n} {side} it: the row is shifted");
+    }
     let shown: Vec<String> = moved.iter().take(4).map(|(to, from)| format!("{to} holds {from}")).collect();
     format!("{} channels are permuted, alike at every position ({})", moved.len(), shown.join(", "))
 }

@@ -13,7 +13,8 @@ use crate::wording::figure;
 /// See the module.
 pub struct RopeRules;
 
-fn pair(rope: &Rope, i: usize) -> (usize, usize) {
+/// Places of the two values of pair `i` in a head.
+pub fn pair(rope: &Rope, i: usize) -> (usize, usize) {
     match rope.pairing {
         Pairing::Norm => (2 * i, 2 * i + 1),
         Pairing::Neox => (i, i + rope.n_rot / 2),
@@ -44,7 +45,7 @@ fn turned(case: &Case<'_, '_>, rope: &Rope, position: u32) -> Option<Vec<f64>> {
 }
 
 /// `x` brought to (−π, π].
-fn wrapped(x: f64) -> f64 {
+pub fn wrapped(x: f64) -> f64 {
     let x = x.rem_euclid(TAU);
     if x > PI { x - TAU } else { x }
 }

@@ -28,7 +28,7 @@ impl Hypothesis for Stale {
                 && a.len() == b.len()
                 && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
         };
-        let at_zero = |row: &[f32]| row.iter().all(|x| *x == 0.0);
+        let at_zero = |row: &[f32]| row.iter().all(|x| *x == 0.0 || !x.is_finite());
         // Another position, the same distance back each time.
         let mut distances: Vec<i64> = Vec::new();
         for &p in &case.positions {

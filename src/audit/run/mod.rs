@@ -76,6 +76,7 @@ pub fn audit(
         done += task.positions.len();
         progress(done, total);
     }
+    auditor.drop_knock_on();
     auditor.explain(&mut |_| progress(done, total))?;
     Ok(auditor.finish())
 }

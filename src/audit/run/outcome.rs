@@ -1,10 +1,50 @@
 //! What comes of it: the kinds of mistakes, and the findings.
 
+use std::collections::BTreeMap;
+
 use super::Auditor;
 use crate::audit::AuditError;
 use crate::audit::findings::{Audit, Conclusion, KindFindings};
 use crate::audit::hypotheses::{self, Diagnosis, Finding};
+use crate::audit::stretch::Reach;
+use crate::model::NodeId;
+
 impl Auditor<'_> {
+    /// A node that was bridged over one that is faulty itself, because that was recorded only in part, shows
+    /// the same mistake once more: nothing is known of its own.
+    pub(super) fn drop_knock_on(&mut self) {
+        let first: BTreeMap<NodeId, u32> = self
+            .findings
+            .iter()
+            .filter_map(|f| Some((f.stretch.output(), f.faulty.iter().copied().min()?)))
+            .collect();
+        let mut kept = Vec::new();
+        for finding in std::mem::take(&mut self.findings) {
+            let (stretch, earliest) = (&finding.stretch, finding.faulty.iter().min());
+            let cause = stretch.nodes.iter().find(|id| {
+                **id != stretch.output() && first.get(id).is_some_and(|first| Some(first) <= earliest)
+            });
+            let Some(&cause) = cause.filter(|_| matches!(stretch.reach, Reach::Bridged(_))) else {
+                kept.push(finding);
+                continue;
+            };
+            let own = self.graph().node(stretch.output()).checkpoint;
+            self.faulty.retain(|f| Some(f.checkpoint) != own);
+            for &position in &finding.faulty {
+                let kind = self.kind(stretch, position);
+                if let Some(tally) = self.kinds.get_mut(&kind) {
+                    tally.faulty = tally.faulty.saturating_sub(1);
+                    tally.cells = tally.cells.saturating_sub(1);
+                }
+            }
+            let name = self.graph().node(cause).checkpoint.map(|c| c.to_string()).unwrap_or_default();
+            let reason = format!("they rest on {name}, which is faulty and was not recorded in full");
+            *self.coverage.unjudged.entry(reason).or_default() += finding.faulty.len();
+            self.coverage.bridged = self.coverage.bridged.saturating_sub(finding.faulty.len());
+        }
+        self.findings = kept;
+    }
+
     /// Says what kind of mistake each faulty node holds, once it is known which are faulty.
     pub(super) fn explain(&mut self, progress: &mut dyn FnMut(usize)) -> Result<(), AuditError> {
         for (i, finding) in std::mem::take(&mut self.findings).into_iter().enumerate() {
