@@ -228,6 +228,27 @@ fn keys_do_what_the_footer_says_and_quitting_restores_the_terminal() {
 }
 
 #[test]
+fn what_is_typed_and_pasted_goes_into_the_prompt() {
+    let mut session = Session::scene("scene_plain");
+    session.wait_for("step 4");
+    // A paste without a prompt is no keys: `q` in it would quit.
+    session.keys("\x1b[200~q\x1b[201~:got\t");
+    session.wait_for(":goto");
+    session.keys("\x1b[200~2\n\x1b[201~");
+    session.wait_for(":goto 2");
+    session.keys("\r");
+    session.wait_for("position 2 · ");
+    session.keys("/kcur_rope-1");
+    session.wait_for("1 of 1 · Kcur_rope-1");
+    session.keys("\r");
+    session.wait_for("1 of 1: Kcur_rope-1");
+    session.keys(":goto 99\r");
+    session.wait_for("`99` is no position");
+    session.keys("\x03");
+    session.assert_restored();
+}
+
+#[test]
 fn interrupt_and_signals_restore_the_terminal() {
     for end in ["\x03", "-TERM", "-HUP", "-INT"] {
         let mut session = Session::scene("scene_plain");

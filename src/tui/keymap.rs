@@ -330,7 +330,10 @@ impl Keymap {
             out.push_str(chapter.title());
             out.push_str(" | |\n|---|---|\n");
             for binding in self.bindings.iter().filter(|b| b.chapter == chapter) {
-                let keys: Vec<String> = binding.keys.iter().map(|k| format!("`{k}`")).collect();
+                let mut keys: Vec<String> = binding.keys.iter().map(|k| format!("`{k}`")).collect();
+                if keys.is_empty() {
+                    keys.push(format!("`:{}`", binding.name));
+                }
                 let limits = binding.limits().map(|l| format!(" ({l})")).unwrap_or_default();
                 let row = format!("| {} | {}{limits} |\n", keys.join(" "), binding.help);
                 out.push_str(&row);

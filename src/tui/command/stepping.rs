@@ -136,6 +136,8 @@ pub(super) fn changes(app: &App) -> Vec<Candidate> {
             }),
         }
     }
+    // The many mistakes behind the few other changes.
+    all.sort_by_key(|c| (c.text.starts_with("fault "), !c.text.starts_with("graft ")));
     all
 }
 

@@ -71,8 +71,10 @@ fn keys(context: Context<'_>) -> Vec<Line<'static>> {
         lines.push(Line::from(span(chapter.title(), theme.bold(Role::Text))));
         for binding in context.keymap.bindings().iter().filter(|b| b.chapter == chapter) {
             let limits = binding.limits().map(|l| format!(" ({l})")).unwrap_or_default();
+            let keys =
+                if binding.keys.is_empty() { format!(":{}", binding.name) } else { binding.key_names() };
             lines.push(Line::from(vec![
-                Span::styled(format!("  {:<14} ", binding.key_names()), theme.bold(Role::Accent)),
+                Span::styled(format!("  {keys:<14} "), theme.bold(Role::Accent)),
                 span(&format!("{}{limits}", binding.help), theme.style(Role::Text)),
             ]));
         }

@@ -10,6 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
 
 use super::popup::{Popup, Row};
 use super::{Context, put, span};
@@ -185,10 +186,9 @@ fn input(
     if area.is_empty() {
         return;
     }
+    // The footer's own text and weight go.
+    Clear.render(area, buf);
     buf.set_style(area, theme.base());
-    for x in area.left()..area.right() {
-        buf[(x, area.y)].set_symbol(" ");
-    }
     let (before, after) = editor.halves();
     let text = |text: &str| span(text, theme.style(Role::Text));
     let mut rest = after.chars();
@@ -225,9 +225,8 @@ fn input(
 fn asked(context: Context<'_>, text: &str, out: &str, area: Rect, buf: &mut Buffer) {
     let theme = context.theme;
     let area = area.intersection(buf.area);
-    for x in area.left()..area.right() {
-        buf[(x, area.y)].set_symbol(" ").set_style(theme.base());
-    }
+    Clear.render(area, buf);
+    buf.set_style(area, theme.base());
     let line = Line::from(vec![
         Span::styled(" ? ", theme.bar(Role::Accent)),
         span(&format!(" {text}"), theme.bold(Role::Accent)),
