@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use paritty::palette::Ground;
-use paritty::session::Snapshot;
+use paritty::session::{Command, Snapshot};
 use paritty::tui::app::{Action, App};
 use paritty::tui::panes::Context;
 use paritty::tui::theme::{Depth, Theme};
+use paritty::tui::views::View;
 use paritty::tui::{Keymap, view};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -33,10 +34,16 @@ fn frames(criterion: &mut Criterion) {
             ("overview, all at once", &[Action::Fit][..]),
             ("layer", &[Action::Drill][..]),
             ("tensor", &[Action::Drill, Action::Drill][..]),
+            ("channels", &[Action::Look(View::Channels)][..]),
+            ("attention", &[Action::Look(View::Attention)][..]),
         ] {
             let mut app = App::new(Arc::clone(&snapshot));
             for action in actions {
                 app.update(action.clone());
+            }
+            if let Some(Command::Focus(wanted)) = app.wanted_focus() {
+                app.asked_for_focus();
+                app.set_snapshot(Arc::new(scene.answered(wanted)));
             }
             let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a buffer");
             group.bench_function(format!("{width}×{height} {name}"), |bencher| {

@@ -57,8 +57,10 @@ pub fn export(request: &ExportRequest) -> Result<Vec<PathBuf>, String> {
 fn view_of(pane: PaneKind, view: ScreenView) -> View {
     match pane {
         PaneKind::Map if view.info().rows == RowsOf::Layers => View::Map,
-        PaneKind::Map => View::Layer,
-        PaneKind::SideBySide | PaneKind::Elements => View::Heatmaps,
+        PaneKind::Map | PaneKind::Pipeline => View::Layer,
+        PaneKind::SideBySide | PaneKind::Elements | PaneKind::Channels | PaneKind::Attention => {
+            View::Heatmaps
+        }
         PaneKind::Logits | PaneKind::Ranking | PaneKind::Texts | PaneKind::Kl => View::Logits,
         PaneKind::Diagnosis | PaneKind::Operations | PaneKind::Operation => View::Map,
         PaneKind::Tokens
@@ -67,5 +69,7 @@ fn view_of(pane: PaneKind, view: ScreenView) -> View {
         | PaneKind::Findings
         | PaneKind::Finding
         | PaneKind::Records => View::Tokens,
+        PaneKind::Histogram => View::Histogram,
+        PaneKind::Scatter => View::Scatter,
     }
 }

@@ -50,7 +50,7 @@ pub enum Scope {
     Everywhere,
     /// In every view.
     Views,
-    /// In the views with a map of positions as their face.
+    /// In the views with a map of positions.
     Maps,
     /// In the views that point at a channel.
     Channels,
@@ -64,7 +64,7 @@ impl Scope {
         let Place::View(view) = place else { return self == Self::Everywhere };
         match self {
             Self::Everywhere | Self::Views => true,
-            Self::Maps => view.first_pane() == PaneKind::Map,
+            Self::Maps => view.panes().contains(&PaneKind::Map),
             Self::Channels => view.info().shows.channel,
             Self::Rankings => view.panes().contains(&PaneKind::Ranking),
         }

@@ -72,6 +72,16 @@ panes! {
     Texts, "texts", "text so far", Scroll;
     /// KL divergence over positions.
     Kl, "kl", "KL over positions", Cursor;
+    /// The checkpoints of a layer, and which feeds which.
+    Pipeline, "pipeline", "pipeline", Cursor;
+    /// One site in every layer, by channels.
+    Channels, "channels", "layer × channel", Cursor;
+    /// Heads by positions.
+    Attention, "attention", "attention", Cursor;
+    /// How the values of both sides are spread.
+    Histogram, "histogram", "histogram", Cursor;
+    /// Reference against candidate, a dot a value.
+    Scatter, "scatter", "scatter", Cursor;
 }
 
 impl PaneKind {

@@ -13,8 +13,8 @@ use paritty::compare::{
 use paritty::garbage::{Blame, Finding};
 use paritty::model::{Checkpoint, Site};
 use paritty::session::{
-    Arrived, Diagnosed, DiagnosisState, Faulty, Focus, Records, RunState, SideDiagnosed, SideStatus,
-    Snapshot, SourceState, TokenView, Wanted, Which,
+    Arrived, Attention, Diagnosed, DiagnosisState, Faulty, Focus, LayerRow, Layers, Records, RunState,
+    Scores, SideDiagnosed, SideStatus, Snapshot, SourceState, TokenView, Wanted, Which,
 };
 use paritty::trace::{Arrival, Dtype, Notes, Tensor};
 use paritty::wording::{Sentence, Tone};
@@ -203,6 +203,58 @@ impl Scene {
 
     /// What a session answers when asked for this cell.
     pub fn focus(&self, position: u32, checkpoint: Checkpoint) -> Focus {
+        self.answer(Wanted::cell(position, checkpoint))
+    }
+
+    /// What a session answers when asked for a cell and what else the views need.
+    pub fn answer(&self, wanted: Wanted) -> Focus {
+        let Wanted { position, checkpoint, needs } = wanted;
+        let focus = self.values(position, checkpoint);
+        let layers = || {
+            let rows = self.rows().into_iter().filter(|c| c.site() == checkpoint.site()).map(|checkpoint| {
+                let focus = self.values(position, checkpoint);
+                // One layer that the candidate lacks.
+                let lacks = self.oddities && checkpoint.layer_index() == Some(1);
+                let candidate = focus.candidate.filter(|_| !lacks);
+                let mut row = LayerRow::new(checkpoint, [focus.reference, candidate]);
+                row.severity = focus.severity.filter(|_| !lacks);
+                row
+            });
+            Arc::new(Layers { rows: rows.collect(), left_out: 0 })
+        };
+        Focus {
+            wanted,
+            layers: needs.layers.then(layers),
+            scores: needs.scores.then(|| Arc::new(self.scores(position, checkpoint))),
+            ..focus
+        }
+    }
+
+    /// Eight heads; from the error on, the candidate's third looks elsewhere.
+    fn scores(&self, position: u32, checkpoint: Checkpoint) -> Scores {
+        let Some(layer) = checkpoint.layer_index() else {
+            let none = || Err(format!("{checkpoint} belongs to no layer: choose one"));
+            return Scores { reference: none(), candidate: none() };
+        };
+        let site = Checkpoint::layer(Site::KqSoftMax, layer);
+        let wrong = self.fault.is_some_and(|(at, origin)| position >= at && site >= origin);
+        let side = |wrong: bool| {
+            let heads = (0..8u32).flat_map(|head| {
+                let row = (0..=position).map(move |p| {
+                    let p = if wrong && head == 3 { position - p } else { p };
+                    (noise(p.wrapping_mul(31).wrapping_add(head), site) * 3.0).exp()
+                });
+                let row: Vec<f32> = row.collect();
+                let sum: f32 = row.iter().sum();
+                row.into_iter().map(move |v| v / sum).collect::<Vec<f32>>()
+            });
+            let tensor = Tensor { shape: vec![position + 1, 8], values: heads.collect(), exact: true };
+            Ok(Attention { checkpoint: site, tensor })
+        };
+        Scores { reference: side(false), candidate: side(wrong) }
+    }
+
+    fn values(&self, position: u32, checkpoint: Checkpoint) -> Focus {
         let severity = self.severity(position, checkpoint);
         let shape: Vec<u32> = match checkpoint.site() {
             Site::ResultOutput => vec![self.n_vocab],
@@ -274,7 +326,12 @@ impl Scene {
 
     /// A snapshot with the answer for a cell.
     pub fn focused(&self, position: u32, checkpoint: Checkpoint) -> Snapshot {
-        Snapshot { focus: Some(Arc::new(self.focus(position, checkpoint))), ..self.snapshot() }
+        self.answered(Wanted::cell(position, checkpoint))
+    }
+
+    /// A snapshot with the answer for what a screen wants.
+    pub fn answered(&self, wanted: Wanted) -> Snapshot {
+        Snapshot { focus: Some(Arc::new(self.answer(wanted))), ..self.snapshot() }
     }
 }
 

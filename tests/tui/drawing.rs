@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use paritty::model::{Checkpoint, Site};
 use paritty::palette::Ground;
-use paritty::session::Snapshot;
+use paritty::session::{Command, Snapshot};
 use paritty::tui::app::{Action, App};
 use paritty::tui::panes::Context;
 use paritty::tui::theme::{Depth, Theme};
@@ -20,7 +20,7 @@ use ratatui::style::Color;
 use crate::snapshots::{Scene, diagnosed, empty, records};
 
 pub(crate) const TRUE: Theme = Theme::new(Depth::TrueColor, Ground::Dark);
-const DEPTHS: [Depth; 4] = [Depth::Mono, Depth::Ansi16, Depth::Indexed256, Depth::TrueColor];
+pub(crate) const DEPTHS: [Depth; 4] = [Depth::Mono, Depth::Ansi16, Depth::Indexed256, Depth::TrueColor];
 
 pub(crate) fn draw(app: &App, theme: Theme, width: u16, height: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -30,15 +30,18 @@ pub(crate) fn draw(app: &App, theme: Theme, width: u16, height: u16) -> Buffer {
 }
 
 /// The application with the values under the cursor.
-fn focused(scene: &Scene) -> App {
+pub fn focused(scene: &Scene) -> App {
     let mut app = App::new(Arc::new(scene.snapshot()));
     refocus(scene, &mut app);
     app
 }
 
-fn refocus(scene: &Scene, app: &mut App) {
-    let cursor = app.cursor();
-    app.set_snapshot(Arc::new(scene.focused(cursor.position, cursor.checkpoint)));
+/// Answers what the screen asks for.
+pub fn refocus(scene: &Scene, app: &mut App) {
+    if let Some(Command::Focus(wanted)) = app.wanted_focus() {
+        app.asked_for_focus();
+        app.set_snapshot(Arc::new(scene.answered(wanted)));
+    }
 }
 
 pub(crate) fn text(buffer: &Buffer) -> String {
@@ -123,6 +126,10 @@ fn nothing_panics_at_any_size() {
                 }
                 for &view in View::ALL {
                     app.update(Action::Look(view));
+                    // Most panes have something to fold only when there are values.
+                    if app.snapshot().focus.is_some() {
+                        refocus(&scene, &mut app);
+                    }
                     // In small screens panes share a place.
                     for _ in view.panes().iter().filter(|_| width < 100) {
                         app.update(Action::FocusNext);

@@ -7,3 +7,4 @@ mod actions;
 mod drawing;
 mod lists;
 mod prompt;
+mod views;

@@ -39,6 +39,7 @@ impl App {
             action,
             Action::Select { .. }
                 | Action::SelectPosition(_)
+                | Action::SelectChannel(..)
                 | Action::FocusOn(_)
                 | Action::Choose(..)
                 | Action::Grab(_)
@@ -164,6 +165,10 @@ impl App {
                 self.go(position, checkpoint);
             }
             Action::SelectPosition(position) => self.go_along(position),
+            Action::SelectChannel(checkpoint, channel) => {
+                self.go(self.cursor.position, checkpoint);
+                self.cursor.channel = channel;
+            }
             Action::FocusOn(pane) => self.pane = pane,
             Action::Choose(pane, row) => {
                 let again = self.pane == pane && self.chosen(pane) == Some(row);

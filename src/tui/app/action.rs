@@ -2,6 +2,7 @@
 
 use super::overlay::typed::Typed;
 use super::{Row, Target};
+use crate::model::Checkpoint;
 use crate::session::{Command, Stop};
 use crate::tui::kinds::PaneKind;
 use crate::tui::layout::SplitId;
@@ -140,6 +141,8 @@ pub enum Action {
     SelectPosition(u32),
     /// The mouse chose a row of a list.
     Choose(PaneKind, usize),
+    /// The mouse chose a channel of a checkpoint.
+    SelectChannel(Checkpoint, u32),
     /// The mouse chose a pane.
     FocusOn(PaneKind),
     /// The mouse took hold of a split.

@@ -12,6 +12,7 @@ pub mod lists;
 pub mod marks;
 pub mod overlay;
 mod parts;
+mod prepared;
 pub mod rates;
 pub mod rows;
 mod saved;
@@ -31,6 +32,7 @@ pub use overlay::bookmarks::Bookmarks;
 pub use overlay::typed::Typed;
 pub use overlay::{Overlay, Place};
 pub use parts::{Cursor, Effect, ExportRequest, ExportWhat, Message, Shown, Slot, Target};
+pub use prepared::Prepared;
 use rates::Rates;
 pub use rows::{Row, Rows};
 pub use saved::{SavedPlace, SavedScreen};
@@ -76,6 +78,7 @@ pub struct App {
     rates: Rates,
     /// Cells of operations that a diagnosis calls faulty.
     faulty: FaultyCells,
+    prepared: Prepared,
     effects: Vec<Effect>,
     /// What can be asked for by name.
     commands: Arc<[Entry]>,
@@ -118,6 +121,7 @@ impl App {
             lists: Lists::default(),
             rates: Rates::default(),
             faulty: FaultyCells::new(),
+            prepared: Prepared::default(),
             effects: Vec::new(),
             commands: Arc::new([]),
             typed_before: Vec::new(),
@@ -184,8 +188,11 @@ impl App {
             self.marks.push(kept.unwrap_or_else(|| ColumnMarks::new(Arc::clone(column), &self.rows)));
         }
         self.axis = axis(&snapshot);
-        if let Some(focus) = &snapshot.focus {
+        if let Some(focus) = &snapshot.focus
+            && !self.focus.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, focus))
+        {
             self.focus = Some(Arc::clone(focus));
+            self.prepared.forget();
         }
         self.lists.take_in(&self.snapshot, &snapshot);
         if !same_diagnosis(&self.snapshot.diagnosis, &snapshot.diagnosis) || self.faulty.is_empty() {
@@ -299,6 +306,11 @@ impl App {
             }
             Some(f) => Shown::Stale(f),
         }
+    }
+
+    /// What panes have folded of the values that [`App::shown`] gives.
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
     }
 
     /// Values of the tensor under the cursor.
@@ -452,6 +464,11 @@ impl App {
             }
             RowsOf::Site => self.rows.alike(self.cursor.checkpoint).into_iter().map(Row::Single).collect(),
         }
+    }
+
+    /// Every row that there is.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     /// The look of one cell of the map; `index` is the row's in [`App::map_rows`].

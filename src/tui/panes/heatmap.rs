@@ -43,6 +43,13 @@ impl Plan {
         Self { row_len, row_count, fold }
     }
 
+    /// A plan for rows that stay rows: every row of channels is one of the grid's, or several are folded.
+    pub fn of_rows(row_len: usize, row_count: usize, columns: usize, rows: usize) -> Self {
+        let (row_len, row_count) = (row_len.max(1), row_count.max(1));
+        let fold = (row_len.div_ceil(columns.max(1)).max(1), row_count.div_ceil(rows.max(1)).max(1));
+        Self { row_len, row_count, fold }
+    }
+
     /// The cell that `channel` falls into.
     pub fn cell(&self, channel: usize) -> (usize, usize) {
         (channel % self.row_len / self.fold.0, channel / self.row_len / self.fold.1)
@@ -51,6 +58,11 @@ impl Plan {
     /// Columns and rows of the grid.
     pub fn size(&self) -> (usize, usize) {
         (self.row_len.div_ceil(self.fold.0), self.row_count.div_ceil(self.fold.1))
+    }
+
+    /// Channels and rows that one cell stands for.
+    pub fn fold(&self) -> (usize, usize) {
+        self.fold
     }
 
     /// Channels that one cell stands for.
@@ -77,25 +89,36 @@ fn natural_width(len: usize, columns: usize, rows: usize) -> usize {
 impl Grid {
     /// Lays out `value(channel)` for the first `len` channels; beyond `known` there are none.
     pub fn new(plan: Plan, known: usize, value: impl Fn(usize) -> f32) -> Self {
-        let (columns, rows) = plan.size();
-        let mut cells = vec![None; columns * rows];
+        let mut grid = Self::blank(plan);
+        let columns = grid.columns;
         for channel in 0..known.min(plan.row_len * plan.row_count) {
             let (x, y) = plan.cell(channel);
-            let cell: &mut Option<f32> = &mut cells[y * columns + x];
-            let new = value(channel);
-            let wins = match *cell {
-                None => true,
-                Some(old) => old.is_finite() && !(new.abs() <= old.abs()),
-            };
-            if wins {
-                *cell = Some(new);
+            let cell: &mut Option<f32> = &mut grid.cells[y * columns + x];
+            fold_in(cell, value(channel));
+        }
+        grid
+    }
+
+    /// A grid without values.
+    pub fn blank(plan: Plan) -> Self {
+        let (columns, rows) = plan.size();
+        Self { columns, rows, cells: vec![None; columns * rows], plan }
+    }
+
+    /// Folds the values of one row of the tensor in.
+    pub fn add_row(&mut self, row: usize, values: &[f32]) {
+        let start = row / self.plan.fold.1 * self.columns;
+        let values = &values[..values.len().min(self.plan.row_len)];
+        let Some(cells) = self.cells.get_mut(start..start + self.columns) else { return };
+        for (cell, values) in cells.iter_mut().zip(values.chunks(self.plan.fold.0)) {
+            for &value in values {
+                fold_in(cell, value);
             }
         }
-        Self { columns, rows, cells, plan }
     }
 
     /// Characters across and half lines down for one cell: small tensors are drawn larger.
-    fn zoom(&self, area: Rect, per_line: usize) -> (usize, usize) {
+    pub fn zoom(&self, area: Rect, per_line: usize) -> (usize, usize) {
         const MOST: usize = 4;
         let across = area.width as usize / self.columns.max(1);
         let down = area.height as usize * per_line / self.rows.max(1);
@@ -133,6 +156,13 @@ impl Grid {
                 cell.set_char(sign).set_style(theme.bar(Role::Accent));
             }
         }
+    }
+}
+
+fn fold_in(cell: &mut Option<f32>, new: f32) {
+    let wins = cell.is_none_or(|old| old.is_finite() && !(new.abs() <= old.abs()));
+    if wins {
+        *cell = Some(new);
     }
 }
 

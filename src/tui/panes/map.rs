@@ -19,7 +19,7 @@ use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
 use super::tokens::BREAKPOINT;
-use super::{Context, frame, heading, span};
+use super::{Context, frame, heading, inner_of, span};
 use crate::palette::Rgb;
 use crate::tui::app::{Action, Mark, Row, Slot};
 use crate::tui::kinds::PaneKind;
@@ -185,14 +185,6 @@ pub fn hit(context: Context<'_>, area: Rect, x: u16, y: u16) -> Option<Action> {
     let slot = geometry.slots_at(column, context.app.axis().len()).next()?;
     let row = geometry.rows_at((y - geometry.cells.y) as usize, 0).next()?;
     Some(Action::Select { position: context.app.axis()[slot].position, row: geometry.rows[row] })
-}
-
-/// What [`frame`] leaves of the area.
-fn inner_of(area: Rect) -> Rect {
-    let wall = u16::from(area.x > 0);
-    let (x, width) = (area.x + wall, area.width.saturating_sub(wall));
-    let air = u16::from(width > 2);
-    Rect { x: x + air, y: area.y + 1, width: width - air, height: area.height.saturating_sub(1) }
 }
 
 fn draw_labels(context: Context<'_>, geometry: &Geometry, inner: Rect, buf: &mut Buffer) {

@@ -1,5 +1,7 @@
 //! The panes, one a file: each draws what the state says into its rectangle and changes nothing.
 
+pub mod attention;
+pub mod channels;
 pub mod diagnosis;
 pub mod elements;
 pub mod finding;
@@ -8,6 +10,7 @@ pub mod footer;
 pub mod garbage;
 pub mod heatmap;
 pub mod help;
+pub mod histogram;
 pub mod kl;
 mod list;
 pub mod logits;
@@ -15,15 +18,20 @@ pub mod map;
 pub mod operation;
 pub mod operations;
 pub mod pair;
+pub mod pipeline;
 mod popup;
 pub mod prompt;
 pub mod ranking;
 pub mod records;
+pub mod scale;
+pub mod scatter;
 pub mod side_by_side;
 pub mod texts;
 pub mod title;
 pub mod tokens;
+pub mod triptych;
 pub mod verdict;
+pub mod wires;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -71,6 +79,11 @@ fn face(pane: PaneKind) -> (Draw, Option<Hit>) {
         PaneKind::Ranking => (ranking::draw, None),
         PaneKind::Texts => (texts::draw, None),
         PaneKind::Kl => (kl::draw, Some(kl::hit)),
+        PaneKind::Pipeline => (pipeline::draw, Some(pipeline::hit)),
+        PaneKind::Channels => (channels::draw, Some(channels::hit)),
+        PaneKind::Attention => (attention::draw, Some(attention::hit)),
+        PaneKind::Histogram => (histogram::draw, None),
+        PaneKind::Scatter => (scatter::draw, None),
     }
 }
 
@@ -161,6 +174,14 @@ pub(super) fn frame(
         inner.width -= 1;
     }
     inner
+}
+
+/// What [`frame`] leaves of the area.
+pub(super) fn inner_of(area: Rect) -> Rect {
+    let wall = u16::from(area.x > 0);
+    let (x, width) = (area.x + wall, area.width.saturating_sub(wall));
+    let air = u16::from(width > 2);
+    Rect { x: x + air, y: area.y + 1, width: width - air, height: area.height.saturating_sub(1) }
 }
 
 /// A pane's title in the weight that its focus asks for.

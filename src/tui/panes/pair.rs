@@ -9,8 +9,16 @@ use crate::trace::Tensor;
 /// to more positions, a padded vocabulary), both are cut to the narrower one, so that a channel is
 /// the same value on both sides.
 pub fn aligned(focus: &Focus) -> (Option<Cow<'_, Tensor>>, Option<Cow<'_, Tensor>>) {
-    let (Some(a), Some(b)) = (&focus.reference, &focus.candidate) else {
-        return (focus.reference.as_ref().map(Cow::Borrowed), focus.candidate.as_ref().map(Cow::Borrowed));
+    alike(focus.reference.as_ref(), focus.candidate.as_ref())
+}
+
+/// The same for any two tensors of one cell.
+pub fn alike<'a>(
+    reference: Option<&'a Tensor>,
+    candidate: Option<&'a Tensor>,
+) -> (Option<Cow<'a, Tensor>>, Option<Cow<'a, Tensor>>) {
+    let (Some(a), Some(b)) = (reference, candidate) else {
+        return (reference.map(Cow::Borrowed), candidate.map(Cow::Borrowed));
     };
     let width = |t: &Tensor| t.shape.first().map_or(0, |&n| n as usize);
     let rows = |t: &Tensor| t.shape.iter().skip(1).map(|&n| u64::from(n)).product::<u64>();

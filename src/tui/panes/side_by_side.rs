@@ -15,13 +15,13 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
 use super::heatmap::{Grid, Plan, per_line};
 use super::pair::aligned;
+use super::scale::{self, difference, enlargement, largest};
 use super::{Context, frame, heading, put, span};
 use crate::compare::CellState;
-use crate::palette;
 use crate::session::Focus;
 use crate::trace::Tensor;
 use crate::tui::app::Shown;
@@ -72,11 +72,6 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     if !shown.is_current() {
         buf.set_style(inner, Style::new().add_modifier(Modifier::DIM));
     }
-}
-
-/// The largest finite magnitude.
-fn largest<'a>(values: impl Iterator<Item = &'a f32>) -> f32 {
-    values.map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f32::max)
 }
 
 fn draw_maps(
@@ -144,38 +139,13 @@ fn grid(plan: Plan, tensor: Option<&Tensor>) -> Option<Grid> {
     Some(Grid::new(plan, tensor.values.len(), |c| tensor.values[c]))
 }
 
-/// Candidate minus reference; equal infinities do not differ.
-fn difference(reference: f32, candidate: f32) -> f32 {
-    if reference == candidate { 0.0 } else { candidate - reference }
-}
-
-/// The largest power of ten by which the difference can be enlarged within the scale; at most 10⁶.
-fn enlargement(worst: f32, limit: f32) -> u32 {
-    if worst > 0.0 && limit > 0.0 { (limit / worst).log10().floor().clamp(0.0, 6.0) as u32 } else { 0 }
-}
-
+/// The scale and what a cell of the picture stands for.
 fn legend(context: Context<'_>, plan: Plan, limit: f32, shape: &str) -> Line<'static> {
-    const WIDTH: usize = 12;
-    let theme = context.theme;
-    let dim = theme.style(Role::Dim);
-    let mut spans = vec![span(&format!("-{} ", figure(limit as f64)), dim)];
-    if theme.paints() {
-        let table = palette::value_table(theme.ground);
-        for i in 0..WIDTH {
-            let color = theme.color(table[i * (palette::TABLE_LEN - 1) / (WIDTH - 1)]);
-            spans.push(Span::styled("█", Style::new().fg(color)));
-        }
-    } else {
-        spans.push(Span::styled("█▓▒░ ░▒▓█", theme.style(Role::Text)));
-    }
     let per_cell = match plan.channels_per_cell() {
         1 => String::new(),
         n => format!(", {n} channels a cell"),
     };
-    spans.push(span(&format!(" +{}", figure(limit as f64)), dim));
-    spans.push(span(&format!("   [{shape}]{per_cell}   "), dim));
-    spans.push(Span::styled("× NaN ∞ Inf", theme.style(Role::Nonfinite)));
-    Line::from(spans)
+    scale::legend(context.theme, limit, &format!("[{shape}]{per_cell}"))
 }
 
 /// The cell's figures; `terse` for narrow panes.
@@ -230,21 +200,4 @@ fn metrics(context: Context<'_>, focus: &Focus, terse: bool) -> Line<'static> {
         ));
     }
     Line::from(spans)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn differences_are_enlarged_within_the_scale() {
-        assert_eq!(enlargement(0.0, 1.0), 0);
-        assert_eq!(enlargement(2.0, 1.0), 0);
-        assert_eq!(enlargement(0.05, 1.0), 1);
-        assert_eq!(enlargement(1e-12, 1.0), 6);
-        assert_eq!(enlargement(f32::NAN, 1.0), 0);
-        assert!(difference(f32::INFINITY, f32::INFINITY) == 0.0);
-        assert!(difference(f32::INFINITY, 1.0) == f32::NEG_INFINITY);
-        assert!(difference(1.0, f32::NAN).is_nan());
-    }
 }

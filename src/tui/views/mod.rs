@@ -2,6 +2,8 @@
 //! They share one cursor.
 
 mod arrangement;
+mod attention;
+mod channels;
 mod diagnosis;
 mod garbage;
 mod layer;
@@ -93,6 +95,10 @@ views! {
     Diagnosis => diagnosis;
     /// Records as they arrive.
     Records => records;
+    /// One site in every layer, by channels.
+    Channels => channels;
+    /// What each head looks at.
+    Attention => attention;
 }
 
 impl View {
