@@ -41,6 +41,8 @@ pub struct OtherWeights {
     pub file: String,
     /// Share of the cells of products that are off.
     pub products: f64,
+    /// Whether nothing else is off.
+    pub alone: bool,
     /// Median of how far faulty products are off, as a share of a row's norm.
     pub by: f64,
     /// What is found against the rounded weights, where they explain the run: faults beside the rounding.
@@ -51,9 +53,10 @@ impl OtherWeights {
     /// A sentence with the figures.
     pub fn says(&self) -> String {
         let off = format!(
-            "{} of the products' cells are off, by {} of a row's norm in the middle, and nothing else is",
+            "{} of the products' cells are off, by {} of a row's norm in the middle{}",
             percent(self.products),
-            figure(self.by)
+            figure(self.by),
+            if self.alone { ", and nothing else is" } else { "" }
         );
         match (&self.proven, &self.named) {
             (Some(to), _) => format!(
@@ -117,14 +120,15 @@ impl Pattern {
         pattern
     }
 
-    /// Whether all products are wrong and nothing else is.
+    /// Whether all products are wrong, whatever else is: a fault may lie beside other weights.
     fn is_of_products(&self) -> bool {
-        share(self.products) >= MOST && share(self.others) <= FEW && !self.known
+        share(self.products) >= MOST && !self.known
     }
 
-    /// Whether they are so many that it stands without a proof.
+    /// Whether nothing else is wrong, and they are so many that it stands without a proof.
     fn is_clear(&self) -> bool {
-        self.is_of_products() && self.operations >= SEVERAL && self.others.0 > 0
+        let alone = self.others.0 > 0 && share(self.others) <= FEW;
+        self.is_of_products() && alone && self.operations >= SEVERAL
     }
 
     /// Whether it may be so, as far as a trace with few checkpoints tells.
@@ -159,6 +163,7 @@ pub fn other_weights(
         named,
         file,
         products: share(if pattern.products.0 > 0 { pattern.products } else { pattern.bridged }),
+        alone: share(pattern.others) <= FEW,
         by: pattern.by,
         audit: None,
     };
