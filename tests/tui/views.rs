@@ -275,7 +275,7 @@ fn the_tensor_view_shows_how_values_are_spread_and_how_they_agree() {
     let scene = Scene::faulty();
     let mut app = looking_at(&scene, View::Tensor);
     let shown = text(&draw(&app, TRUE, 200, 60));
-    for wanted in ["histogram", "reference  128 values", "scatter", "reference → candidate ↑"] {
+    for wanted in ["histogram", "reference  128 values", "scatter", "ref → cand ↑"] {
         assert!(shown.contains(wanted), "{wanted}\n{shown}");
     }
     let braille = |text: &str| text.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();

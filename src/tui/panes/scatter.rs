@@ -9,6 +9,7 @@ use ratatui::text::Line;
 use super::histogram::{place, range};
 use super::pair::aligned;
 use super::{Context, frame, heading, put, span};
+use crate::compare::Severity;
 use crate::palette;
 use crate::session::Focus;
 use crate::tui::kinds::PaneKind;
@@ -56,10 +57,14 @@ impl Dots {
             most: 0,
         };
         let (across, up) = (width * 2, height * 4);
-        for x in 0..across.max(up) {
-            let (x, y) = (x * across / across.max(up), x * up / across.max(up));
+        // From dot to dot that the diagonal touches: on to whichever side it leaves this one by.
+        let (mut x, mut y) = (0, 0);
+        while x < across && y < up {
             let (cell, bit) = dots.at(x, y);
             dots.cells[cell].diagonal |= bit;
+            let (right, above) = ((x + 1) * up, (y + 1) * across);
+            x += usize::from(right <= above);
+            y += usize::from(above <= right);
         }
         for (&a, &b) in reference.iter().zip(candidate) {
             if !(a.is_finite() && b.is_finite()) {
@@ -70,7 +75,7 @@ impl Dots {
             let cell = &mut dots.cells[cell];
             cell.dots |= bit;
             cell.count += 1;
-            dots.off += usize::from(cell.diagonal == 0);
+            dots.off += usize::from(cell.diagonal == 0 && a != b);
         }
         dots.most = dots.cells.iter().map(|cell| cell.count).max().unwrap_or(0);
         dots
@@ -82,14 +87,14 @@ impl Dots {
         (y / 4 * self.width + x / 2, DOTS[x % 2][y % 4])
     }
 
-    fn look(&self, theme: Theme, cell: Cell) -> (char, Style) {
+    fn look(&self, theme: Theme, cell: Cell, off: Role) -> (char, Style) {
         let braille = |dots: u8| char::from_u32(0x2800 + u32::from(dots)).unwrap_or(' ');
         if cell.dots == 0 {
             let glyph = if cell.diagonal == 0 { ' ' } else { braille(cell.diagonal) };
             return (glyph, theme.style(Role::Line));
         }
         let style = if cell.diagonal == 0 {
-            theme.bold(Role::Bad)
+            theme.bold(off)
         } else if theme.paints() {
             // Away from the ends of the scale, where dots would not be seen on one of the grounds.
             let share = f64::from(cell.count).ln_1p() / f64::from(self.most).ln_1p();
@@ -111,8 +116,8 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let (app, theme) = (context.app, context.theme);
     let title = heading(context, PaneKind::Scatter, "scatter");
     let right = Line::from(vec![
-        span("reference → ", theme.style(Role::Reference)),
-        span("candidate ↑", theme.style(Role::Candidate)),
+        span("ref → ", theme.style(Role::Reference)),
+        span("cand ↑", theme.style(Role::Candidate)),
     ]);
     let inner = frame(context, PaneKind::Scatter, &title, Some(&right), area, buf);
     let shown = app.shown();
@@ -128,8 +133,11 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let Some(dots) = dots.as_deref().and_then(Option::as_ref) else {
         return put(buf, inner, 0, &Line::from(span("both sides are needed for this", dim)));
     };
+    // How far is too far is for the noise to say, not for the size of the picture.
+    let beyond = shown.any().and_then(|focus| focus.severity).is_none_or(Severity::is_beyond_noise);
+    let off = if beyond { Role::Bad } else { Role::Caution };
     for (i, &cell) in dots.cells.iter().enumerate() {
-        let (glyph, style) = dots.look(*theme, cell);
+        let (glyph, style) = dots.look(*theme, cell, off);
         let at = (picture.x + (i % width) as u16, picture.y + (i / width) as u16);
         if let Some(cell) = buf.cell_mut(at) {
             cell.set_char(glyph).set_style(style);
@@ -142,7 +150,8 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     }
     let mut foot = vec![span(&format!("{} … {}", figure(dots.from.into()), figure(dots.to.into())), dim)];
     if dots.off > 0 {
-        foot.push(span(&format!("  {} off the diagonal", dots.off), theme.bold(Role::Bad)));
+        let what = if inner.width < 40 { "off" } else { "off the diagonal" };
+        foot.push(span(&format!("  {} {what}", dots.off), theme.bold(off)));
     }
     if dots.not_finite > 0 {
         foot.push(span(&format!("  × {} not finite", dots.not_finite), theme.bold(Role::Nonfinite)));

@@ -1,9 +1,9 @@
 //! Lines that show which row of a list feeds which, drawn beside the list from the bottom up.
 //!
 //! ```text
-//! kq        ◄─╮╮
-//! Kcur_rope ──│╯     ╯ leaves a row upwards, ╮ and ┤ arrive at one
-//! Qcur_rope ──╯
+//! kq        ◄┬╮     ╯ and ┴ leave a row upwards
+//! Kcur_rope ─╯│     ╮, ┬, ┤ and ┼ arrive at one
+//! Qcur_rope ──╯     │ passes by
 //! ```
 
 /// One character of the lines.
@@ -104,9 +104,9 @@ mod tests {
 
     #[test]
     fn a_chain_is_a_ladder_and_a_residual_goes_round_it() {
-        assert_eq!(drawn(&[&[], &[0], &[1]]), ["◄─╮", "◄╮╯", "─╯ "]);
-        assert_eq!(drawn(&[&[], &[0], &[0, 1]]), ["◄┬╮", "◄╯┤", "──╯"]);
-        assert_eq!(drawn(&[&[], &[0], &[0], &[1, 2]]), ["◄┬─╮", "◄╯╮│", "◄─┤╯", "──╯ "].map(str::to_owned));
+        assert_eq!(drawn(&[&[], &[0], &[1]]), ["◄─╮", "◄┬╯", "─╯ "]);
+        assert_eq!(drawn(&[&[], &[0], &[0, 1]]), ["◄┬╮", "◄┴┤", "──╯"]);
+        assert_eq!(drawn(&[&[], &[0], &[0], &[1, 2]]), ["◄┬─╮", "◄┴╮│", "◄─┼╯", "──╯ "].map(str::to_owned));
         assert!(drawn(&[]).is_empty());
         assert_eq!(drawn(&[&[], &[]]), [" ", " "]);
     }

@@ -10,7 +10,7 @@ pub static VIEW: ViewInfo = ViewInfo {
     about: "where severity enters: every checkpoint of one layer",
     help: &[
         "The pipeline shows the layer's checkpoints in order of execution, the first at the bottom. Lines lead \
-         from each to those that are computed from it: ╯ leaves upwards, ╮ and ┤ arrive. The bar is severity; \
+         from each to those that are computed from it: ╯ and ┴ leave upwards; ╮, ┬, ┤ and ┼ arrive. The bar is severity; \
          noise ends at ┊.",
         "◇ is where an error enters: beyond noise while its inputs are within; ◆ is the first of all.",
         "Enter looks at the tensor under the cursor.",
