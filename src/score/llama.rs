@@ -35,8 +35,8 @@ pub struct How {
     batch: bool,
     /// Attention fused.
     flash: bool,
-    /// Two threads.
-    two_threads: bool,
+    /// Threads that compute.
+    threads: usize,
     /// Weights as they lie in the file.
     as_they_lie: bool,
     /// Type of the cache.
@@ -45,8 +45,7 @@ pub struct How {
 
 impl How {
     /// As llama.cpp is by itself, but token by token and with attention node by node.
-    const PLAIN: Self =
-        Self { batch: false, flash: false, two_threads: false, as_they_lie: false, kv: KvType::F16 };
+    const PLAIN: Self = Self { batch: false, flash: false, threads: 1, as_they_lie: false, kv: KvType::F16 };
 
     /// One setting after the other, and for the full score most of them together.
     fn all(quick: bool) -> Vec<Self> {
@@ -65,7 +64,13 @@ impl How {
             for number in 0..16 {
                 let bit = |n: u32| number >> n & 1 == 1;
                 let kv = if bit(3) { KvType::F32 } else { KvType::F16 };
-                let how = Self { batch: bit(0), flash: bit(1), two_threads: bit(2), as_they_lie: false, kv };
+                let how = Self {
+                    batch: bit(0),
+                    flash: bit(1),
+                    threads: if bit(2) { 2 } else { 1 },
+                    as_they_lie: false,
+                    kv,
+                };
                 if !all.contains(&how) {
                     all.push(how);
                 }
@@ -81,7 +86,7 @@ impl fmt::Display for How {
         for (is, says) in [
             (self.batch, ", prompt as one batch"),
             (self.flash, ", flash attention"),
-            (self.two_threads, ", two threads"),
+            (self.threads == 2, ", two threads"),
             (self.as_they_lie, ", weights not rearranged"),
         ] {
             f.write_str(if is { says } else { "" })?;
@@ -198,7 +203,7 @@ fn record(model: &Path, how: How, tokens: &[Token], path: &Path) -> Result<(), S
     let mut command = Command::new(std::env::current_exe().map_err(other)?);
     command.arg("trace").arg(model).arg("--engine=llama.cpp").arg(format!("--kv={}", how.kv.name()));
     command.arg(format!("--tokens={}", ids.join(","))).arg("-o").arg(path);
-    command.arg(if how.two_threads { "--threads=2" } else { "--threads=1" });
+    command.arg(format!("--threads={}", how.threads));
     for (is, option) in
         [(how.batch, "--batch-prefill"), (how.flash, "--flash-attn=on"), (how.as_they_lie, "--no-repack")]
     {

@@ -371,7 +371,9 @@ fn a_screen_that_was_left_is_taken_up_again() {
     let text = serde_json::to_string(&saved).unwrap();
     let read: paritty::tui::app::SavedScreen = serde_json::from_str(&text).unwrap();
     // The run begins anew and grows past the place.
-    let mut again = App::new(Arc::new(up_to(&scene, 3)));
+    let mut young = up_to(&scene, 3);
+    Arc::make_mut(&mut young.tokens).truncate(3);
+    let mut again = App::new(Arc::new(young));
     again.take_up(&read).unwrap();
     assert_eq!((again.view(), again.pane()), (View::Tensor, PaneKind::Elements));
     assert_ne!(place(&again), place(&app));
