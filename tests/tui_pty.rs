@@ -219,7 +219,7 @@ fn keys_do_what_the_footer_says_and_quitting_restores_the_terminal() {
     // A key that arrives together with the signal of the new size is held back by crossterm until the next one.
     session.wait("24 rows", |s| s.rows(0, 80).nth(23).is_some_and(|row| row.contains("saved picture.png")));
     session.keys("\x1b");
-    session.wait_for("layer 5: checkpoint × position");
+    session.wait_for("layer 5 · position 29: the pipeline");
     session.keys("\x1b");
     session.wait_for("parity map: layer × position");
     session.wait("80 columns", |s| s.contents().trim_end().ends_with("q quit"));

@@ -110,7 +110,7 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         let per_cell =
             |n: usize, what: &str| if n == 1 { format!("a {what}") } else { format!("{n} {what}s") };
         let remark = format!("a cell: {} of {}", per_cell(columns, "position"), per_cell(rows, "head"));
-        put(buf, inner, inner.height - 1, &scale::legend(theme, folded.limit, &remark));
+        put(buf, inner, inner.height - 1, &scale::legend(theme, folded.limit, &[&remark], inner.width));
     }
     if inner.height > 5 {
         let text = match (missing.first(), folded.worst) {

@@ -111,7 +111,7 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         if layers.left_out > 0 {
             remark = format!("{remark}, {} layers not read (too many values)", layers.left_out);
         }
-        put(buf, inner, inner.height - 1, &scale::legend(theme, folded.limit, &remark));
+        put(buf, inner, inner.height - 1, &scale::legend(theme, folded.limit, &[&remark], inner.width));
     }
     if inner.height > 5 {
         put(buf, inner, inner.height - 2, &values(context, &ordered, at, &folded));

@@ -145,6 +145,12 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         (RowsOf::Checkpoints, None) => "checkpoint × position".to_owned(),
         (RowsOf::Site, _) => format!("{}: layer × position", cursor.site().name()),
     };
+    // Without its first half, where the whole would be cut.
+    let room = (area.width as usize).saturating_sub(6);
+    let text = match text.split_once(": ") {
+        Some((_, axes)) if text.chars().count() > room => axes.to_owned(),
+        _ => text,
+    };
     let title = heading(context, PaneKind::Map, &text);
     let legend = Line::from(vec![
         Span::styled("◆ first", theme.style(Role::Bad)),

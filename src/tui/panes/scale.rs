@@ -23,8 +23,9 @@ pub fn enlargement(worst: f32, limit: f32) -> u32 {
     if worst > 0.0 && limit > 0.0 { (limit / worst).log10().floor().clamp(0.0, 6.0) as u32 } else { 0 }
 }
 
-/// `-2.1 ▓▓▓▓░░░░▓▓▓▓ +2.1   remark   × NaN ∞ Inf`.
-pub fn legend(theme: &Theme, limit: f32, remark: &str) -> Line<'static> {
+/// `-2.1 ▓▓▓▓░░░░▓▓▓▓ +2.1   remark   × NaN ∞ Inf`, as much of it as fits in `width` columns: the first of
+/// the remarks that does, then the signs.
+pub fn legend(theme: &Theme, limit: f32, remarks: &[&str], width: u16) -> Line<'static> {
     const WIDTH: usize = 12;
     let dim = theme.style(Role::Dim);
     let mut spans = vec![span(&format!("-{} ", figure(limit as f64)), dim)];
@@ -40,9 +41,17 @@ pub fn legend(theme: &Theme, limit: f32, remark: &str) -> Line<'static> {
         spans.push(Span::styled("░▒▓█", theme.style(Role::Candidate)));
     }
     spans.push(span(&format!(" +{}", figure(limit as f64)), dim));
-    spans.push(span(&format!("   {remark}   "), dim));
-    spans.push(Span::styled("× NaN ∞ Inf", theme.style(Role::Nonfinite)));
-    Line::from(spans)
+    let mut line = Line::from(spans);
+    let width = width as usize;
+    let remarks = remarks.iter().map(|remark| span(&format!("   {remark}"), dim));
+    let signs = Span::styled("   × NaN ∞ Inf", theme.style(Role::Nonfinite));
+    let room = |line: &Line<'_>| width.saturating_sub(line.width());
+    let fitting = remarks.into_iter().find(|remark| remark.width() <= room(&line));
+    line.spans.extend(fitting);
+    if signs.width() <= room(&line) {
+        line.spans.push(signs);
+    }
+    line
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         if legend_rows > 0
             && let Some((plan, limit, shape)) = drawn
         {
-            put(buf, inner, metrics_row - 1, &legend(context, plan, limit, &shape));
+            put(buf, inner, metrics_row - 1, &legend(context, plan, limit, &shape, inner.width));
         }
     }
     let full = metrics(context, focus, false);
@@ -140,12 +140,13 @@ fn grid(plan: Plan, tensor: Option<&Tensor>) -> Option<Grid> {
 }
 
 /// The scale and what a cell of the picture stands for.
-fn legend(context: Context<'_>, plan: Plan, limit: f32, shape: &str) -> Line<'static> {
+fn legend(context: Context<'_>, plan: Plan, limit: f32, shape: &str, width: u16) -> Line<'static> {
     let per_cell = match plan.channels_per_cell() {
         1 => String::new(),
         n => format!(", {n} channels a cell"),
     };
-    scale::legend(context.theme, limit, &format!("[{shape}]{per_cell}"))
+    let shape = format!("[{shape}]");
+    scale::legend(context.theme, limit, &[&format!("{shape}{per_cell}"), &shape], width)
 }
 
 /// The cell's figures; `terse` for narrow panes.
