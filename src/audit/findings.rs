@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::hypotheses::Diagnosis;
 use super::judge::Deviation;
 use super::kind::Kind;
 use super::stretch::Reach;
@@ -63,6 +62,25 @@ pub struct FaultyNode {
     pub diagnoses: Vec<Diagnosis>,
     /// Where nothing explains it: how it is off, in words.
     pub pattern: String,
+}
+
+/// A mistake that explains a faulty node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnosis {
+    /// Id of the hypothesis, or of the fault that makes the same mistake.
+    pub mistake: String,
+    /// What was done, as a clause.
+    pub says: String,
+    /// Whether the recorder is at fault.
+    pub instrument: bool,
+    /// Worst deviation of the faulty cells without the change, as a share of the norm.
+    pub before: f64,
+    /// And with it; NaN where nothing right can be held against it.
+    pub after: f64,
+    /// Faulty cells that it explains.
+    pub explained: usize,
+    /// Faulty cells tried.
+    pub tried: usize,
 }
 
 /// What could be judged and what not.

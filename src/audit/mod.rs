@@ -3,12 +3,14 @@
 //! within about 1e-6 whatever its weights, so that mistakes show that comparing two runs cannot see.
 //!
 //! A way through the files: `traced` reads the run through the graph, `stretch` says what a node can be
-//! recomputed from, `arithmetic` holds one way of rounding a file, `machine` (with `product` and `history`) evaluates
-//! and makes one `computed` row a position, `probe` shows what is not known exactly, `judge` compares with the `floor`, `ties` lets roundings fall the other way, `choice` and `run` find
-//! the arithmetic of each `kind` of node and judge all cells by it, `hypotheses` say what kind of
-//! mistake a faulty node holds.
+//! recomputed from, `arithmetic` holds one way of rounding a file, `machine` (with `product` and `history`)
+//! evaluates and makes one `computed` row a position, `probe` shows what is not known exactly, `judge`
+//! compares with the `floor`, `ties` lets roundings fall the other way. The `auditor` holds a cell to an
+//! arithmetic and remembers what was found, `hypotheses` say what kind of mistake a faulty node holds,
+//! `choice` and `run` find the arithmetic of each `kind` of node and judge all cells by it.
 
 pub mod arithmetic;
+mod auditor;
 pub mod change;
 pub mod choice;
 pub mod computed;
@@ -28,8 +30,7 @@ mod ties;
 pub mod traced;
 mod turned;
 
-pub use findings::{Audit, Conclusion, Coverage, FaultyNode, KindFindings};
-pub use hypotheses::Diagnosis;
+pub use findings::{Audit, Conclusion, Coverage, Diagnosis, FaultyNode, KindFindings};
 pub use judge::Deviation;
 pub use run::{Options, audit};
 

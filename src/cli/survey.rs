@@ -15,10 +15,11 @@ use super::trace::NO_LLAMA_CPP;
 use super::{Outcome, assets};
 use crate::engine::open::Kind;
 use crate::report::document::{FORMATS, format_names};
-use crate::survey::document::{Report, Surveyed};
+use crate::survey::document::Report;
 use crate::survey::floors::{self, Floors};
 use crate::survey::plan::{self, Reference, Settings};
 use crate::survey::spread::CHANGES;
+use crate::survey::surveyed::Surveyed;
 use crate::survey::{Progress, SurveyError, measure};
 
 /// Run a list of models through a reference, our engine and the oracle, and report how far they are apart.

@@ -1,12 +1,12 @@
 //! Freed memory: an allocator's list links where values were.
 
-use super::rows::{LEAD, Links, Rows};
+use super::rows::{HEAP, LEAD, Links, Rows};
 use super::{Across, Blame, Class, Finding, Sample};
 use crate::model::Site;
 
 pub(super) struct HeapPointer;
 
-pub(super) const ID: &str = "heap-pointer";
+pub(super) const ID: &str = HEAP;
 
 /// Upper halves of user-space addresses on 64-bit systems: 0x0000_0001_… to 0x0000_7fff_… on x86,
 /// to 0x0000_ffff_… on ARM. Read as a float, a denormal.

@@ -4,6 +4,9 @@
 use super::{Blame, Finding, Sample};
 use crate::model::{Checkpoint, Phase, Site};
 
+/// The class whose rows are explained together (see [`super::heap`]).
+pub(super) const HEAP: &str = "heap-pointer";
+
 /// Leading channels that are kept: what loggers print that print a few, and where an allocator
 /// writes into a block.
 pub const LEAD: usize = 10;
@@ -228,7 +231,7 @@ impl Rows {
                     self.kept.push((row.lead, row.n));
                 }
                 self.explain(findings);
-                if findings.iter().any(|f| f.class == super::heap::ID) {
+                if findings.iter().any(|f| f.class == HEAP) {
                     self.named += 1;
                 } else if self.positions.len() < REMEMBERED {
                     self.positions.push(position);

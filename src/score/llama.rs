@@ -6,8 +6,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::plan::places;
-use super::run::rewritten;
+use super::difference::rewritten;
+use super::places::places;
 use super::truth::Truth;
 use super::{Options, ScoreError, Subject};
 use crate::engine::run::KvType;

@@ -6,6 +6,7 @@
 //! are registered in [`JUDGES`]. Rows that are wrong stay in the result like all others.
 
 mod auditing;
+mod difference;
 pub mod document;
 mod free_running;
 pub mod grade;
@@ -13,10 +14,13 @@ pub mod json;
 pub mod judge;
 #[cfg(feature = "llama-cpp")]
 mod llama;
+mod places;
 mod plan;
+mod record;
 mod run;
 pub mod subject;
 pub mod tally;
+mod tokens;
 pub mod truth;
 
 use std::path::Path;
@@ -24,9 +28,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use grade::Row;
 pub use judge::{Answer, Judge};
-pub use run::random_tokens;
 pub use subject::Subject;
 pub use tally::Tally;
+pub use tokens::random_tokens;
 pub use truth::Truth;
 
 /// Every judge; the last one is the one that the program stands by.

@@ -2,23 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
+use super::difference::{changed, rewritten};
 use super::grade::{Row, grade, words};
 use super::judge::Evidence;
 use super::plan::{Candidate, Trial};
+use super::record::record;
+use super::tokens::{random_tokens, token};
 use super::truth::Truth;
 use super::{JUDGES, ScoreError, Subject};
 use crate::diagnose::compare;
-use crate::engine::cpu::CpuOptions;
-use crate::engine::open::{self, Kind};
-use crate::engine::record::Recorded;
-use crate::engine::worker::Worker as _;
-use crate::fault::{Injection, Injections, recorder};
-use crate::gguf::Gguf;
-use crate::model::{CaptureSet, Checkpoint, Graph};
-use crate::trace::{Store, Tensor, Token, TraceWriter};
+use crate::engine::open::Kind;
+use crate::fault::{Injection, Injections};
+use crate::model::Checkpoint;
+use crate::trace::Store;
 
 /// What came of a trial.
 pub enum Judged {
@@ -26,30 +24,6 @@ pub enum Judged {
     Rows(Vec<Row>),
     /// There is nothing to judge, for this reason.
     NotCounted(String),
-}
-
-/// A run that is written to `path`.
-pub fn record(
-    gguf: &Arc<Gguf>,
-    graph: Graph,
-    faults: &Injections,
-    kind: Kind,
-    kv_f16: bool,
-    tokens: &[Token],
-    path: &Path,
-) -> Result<(), ScoreError> {
-    // Trials run beside each other; one thread each is fastest.
-    let options = CpuOptions { threads: 1, kv_f16 };
-    let mut engine = recorder::dress(open::open(kind, gguf, graph, options)?, faults);
-    engine.set_fault(None);
-    engine.set_capture(CaptureSet::All);
-    let mut header = engine.header();
-    header.settings.n_ctx = Some(tokens.len() as u32);
-    let mut recorded = Box::new(Recorded::with_writer(engine, TraceWriter::create(path, &header)?));
-    for token in tokens {
-        recorded.step(token).map_err(ScoreError::Other)?;
-    }
-    recorded.end().map_err(ScoreError::Other)
 }
 
 /// What a judge sees, and what is true.
@@ -199,15 +173,6 @@ fn faulty(subject: &Subject, injection: Injection, path: PathBuf) -> Result<Opti
     }))
 }
 
-/// Operations that differ between two graphs. One without a name is known by the next that has one.
-pub fn rewritten(right: &Graph, wrong: &Graph) -> BTreeSet<Checkpoint> {
-    let differs = |i: &usize| right.nodes[*i] != wrong.nodes[*i];
-    (0..right.nodes.len())
-        .filter(differs)
-        .filter_map(|i| right.nodes[i..].iter().find_map(|n| n.checkpoint))
-        .collect()
-}
-
 /// A correct engine.
 fn clean(
     subject: &Subject,
@@ -246,41 +211,4 @@ fn clean(
         engine: "cpu",
         number: 0,
     })
-}
-
-/// Tokens without meaning, the same for the same seed.
-pub fn random_tokens(seed: u32, n: usize, n_vocab: usize) -> Vec<Token> {
-    let mut state = u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        // Xorshift64*.
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize
-    };
-    (0..n).map(|_| token((next() % n_vocab.max(1)) as u32)).collect()
-}
-
-/// A token of a prompt, alone in its batch.
-pub fn token(id: u32) -> Token {
-    Token { id, piece: None, from_prompt: true, columns: Some(1) }
-}
-
-/// Checkpoints that are not the same in two runs, bit for bit.
-pub fn changed(a: &Path, b: &Path) -> Result<BTreeSet<Checkpoint>, ScoreError> {
-    let (a, b) = (Store::load(a)?, Store::load(b)?);
-    let mut changed = BTreeSet::new();
-    let (mut left, mut right) = (Tensor::default(), Tensor::default());
-    for position in a.positions() {
-        for checkpoint in a.checkpoints(position) {
-            if changed.contains(&checkpoint) || !a.read(position, checkpoint, &mut left)? {
-                continue;
-            }
-            let bits = |t: &Tensor| t.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-            if !b.read(position, checkpoint, &mut right)? || bits(&left) != bits(&right) {
-                changed.insert(checkpoint);
-            }
-        }
-    }
-    Ok(changed)
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{ScoreError, run};
+use super::ScoreError;
+use super::record::record;
 use crate::engine::describe::main_weight_type;
 use crate::engine::open::Kind;
 use crate::fault::Injections;
@@ -65,12 +66,12 @@ impl Subject {
         let graph = arch::graph_for(&gguf, arch::Context(Some(tokens.len())))?;
         let none = Injections::default();
         let clean = folder.join(format!("{name}-clean.jsonl"));
-        run::record(&gguf, graph.clone(), &none, Kind::Cpu, false, &tokens, &clean)?;
+        record(&gguf, graph.clone(), &none, Kind::Cpu, false, &tokens, &clean)?;
         let reference = if let Some(trace) = trace {
             trace.to_owned()
         } else {
             let path = folder.join(format!("{name}-oracle.jsonl"));
-            run::record(&gguf, graph.clone(), &none, Kind::Oracle, false, &tokens, &path)?;
+            record(&gguf, graph.clone(), &none, Kind::Oracle, false, &tokens, &path)?;
             path
         };
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::look::severity;
+use super::cells::{self, severity};
 use super::wanted::Wanted;
 use crate::compare::Column;
 use crate::model::Checkpoint;
@@ -76,7 +76,7 @@ pub(super) fn layers(
                 lines[side]?;
                 known
                     .cloned()
-                    .or_else(|| super::look::read(stores[side], wanted.position, checkpoint).map(Arc::new))
+                    .or_else(|| cells::read(stores[side], wanted.position, checkpoint).map(Arc::new))
             };
             row.reference = read(0, known.and_then(|r| r.reference.as_ref()));
             row.candidate = read(1, known.and_then(|r| r.candidate.as_ref()));

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::cells::{column, read};
 use super::layers::layers;
 use super::scores::scores;
 use super::{Focus, TokenView, Wanted};
-use crate::compare::{CellState, Column, Comparison, Ranking, Severity, TopK, logits};
+use crate::compare::{CellState, Comparison, Ranking, TopK, logits};
 use crate::model::Checkpoint;
 use crate::text::safe_short;
-use crate::trace::{Store, Tensor, Token};
+use crate::trace::{Store, Token};
 
 /// Lines of the top-k table.
 const TOP_K: usize = 20;
@@ -45,26 +46,6 @@ pub(super) fn token(
 pub(super) fn tokens(stores: [&Store; 2], piece: impl Fn(u32) -> Option<String>) -> Vec<TokenView> {
     let positions: BTreeSet<u32> = stores.iter().flat_map(|s| s.positions()).collect();
     positions.into_iter().filter_map(|position| token(stores, position, &piece)).collect()
-}
-
-/// One cell's values. What cannot be read is shown as missing; the column says `Unreadable`.
-pub(super) fn read(store: &Store, position: u32, checkpoint: Checkpoint) -> Option<Tensor> {
-    let mut tensor = Tensor::default();
-    store.read(position, checkpoint, &mut tensor).ok().filter(|there| *there).map(|_| tensor)
-}
-
-/// The column of a position.
-pub(super) fn column(comparison: &Comparison, position: u32) -> Option<&Column> {
-    let columns = comparison.columns();
-    columns.binary_search_by_key(&position, |c| c.position).ok().map(|at| &*columns[at])
-}
-
-/// Severity of a cell that was compared.
-pub(super) fn severity(column: Option<&Column>, checkpoint: Checkpoint) -> Option<Severity> {
-    match column?.cell(checkpoint)?.state {
-        CellState::Compared { severity, .. } => Some(severity),
-        _ => None,
-    }
 }
 
 /// The most likely tokens at a position, with their texts.

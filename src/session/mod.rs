@@ -3,6 +3,7 @@
 
 mod breaks;
 mod build;
+mod cells;
 mod change;
 pub mod child;
 mod config;

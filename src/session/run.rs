@@ -22,7 +22,7 @@ use super::tempo::Tempo;
 use super::words::Words;
 use super::{
     Command, Config, DiagnosisState, Feed, Focus, Link, Records, RunState, SessionError, Snapshot, Source,
-    Stepping, TokenView, Tokens, Wanted, Which, look,
+    Stepping, TokenView, Tokens, Wanted, Which, cells, look,
 };
 use crate::compare::{Comparison, Verdict};
 use crate::gguf::Gguf;
@@ -392,8 +392,8 @@ impl State {
     /// Reads the cell under the cursor again: if it is among those that changed, or at any rate.
     fn refocus(&mut self, changed: Option<&BTreeSet<u32>>) {
         let Some(wanted) = self.focus else { return };
-        let column = look::column(&self.comparison, wanted.position);
-        let same = |focused: &Focus| focused.severity == look::severity(column, wanted.checkpoint);
+        let column = cells::column(&self.comparison, wanted.position);
+        let same = |focused: &Focus| focused.severity == cells::severity(column, wanted.checkpoint);
         let elsewhere = changed.is_some_and(|changed| !changed.contains(&wanted.position));
         // A look at all positions together may change a severity without a change of the position.
         if elsewhere && self.focused.as_deref().is_some_and(same) {

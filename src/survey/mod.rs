@@ -17,6 +17,7 @@ pub mod result;
 pub mod runs;
 pub mod spread;
 pub mod study;
+pub mod surveyed;
 mod tables;
 
 use std::path::{Path, PathBuf};

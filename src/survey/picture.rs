@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::document::Surveyed;
+use super::surveyed::Surveyed;
 use crate::model::{Checkpoint, Site};
 use crate::palette::{self, Ground};
 use crate::plot::bars::{self, BarGroup, BarsData, Unit};

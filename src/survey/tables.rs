@@ -1,9 +1,9 @@
 //! The tables of a survey's report.
 
-use super::document::Surveyed;
 use super::figure::Range;
 use super::result::{Garbage, LogitFigures, Measured, SiteFigures};
 use super::spread::{CHANGES, Change};
+use super::surveyed::Surveyed;
 use crate::report::document::{Column, Table, Value};
 use crate::wording::Tone;
 

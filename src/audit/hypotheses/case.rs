@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::audit::AuditError;
+use crate::audit::auditor::Auditor;
 use crate::audit::change::{Change, Execute};
 use crate::audit::choice::Choice;
 use crate::audit::machine::{Evaluation, Machine};
-use crate::audit::run::Auditor;
 use crate::audit::stretch::{Reach, Stretch};
 use crate::audit::traced::Traced;
 use crate::gguf::Gguf;

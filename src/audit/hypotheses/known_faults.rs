@@ -3,8 +3,8 @@
 
 use super::{Case, Hypothesis, Trial};
 use crate::audit::AuditError;
+use crate::audit::auditor::Auditor;
 use crate::audit::change::Change;
-use crate::audit::run::Auditor;
 use crate::fault::FAULTS;
 use crate::model::{Checkpoint, NodeId};
 

@@ -45,10 +45,11 @@ mod weights_differ;
 use std::collections::BTreeSet;
 
 use super::AuditError;
+use super::auditor::{Auditor, Finding, Judged};
 use super::change::Change;
 use super::choice::Choice;
+use super::findings::Diagnosis;
 use super::machine::Evaluation;
-use super::run::{Auditor, Judged};
 use super::stretch::{Reach, Stretch};
 pub use case::Case;
 pub(super) use pattern::describe;
@@ -142,25 +143,6 @@ pub static HYPOTHESES: &[&dyn Hypothesis] = &[
     &weights_differ::WeightsDiffer,
 ];
 
-/// A mistake that explains a faulty node.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Diagnosis {
-    /// Id of the hypothesis, or of the fault that makes the same mistake.
-    pub mistake: String,
-    /// What was done, as a clause.
-    pub says: String,
-    /// Whether the recorder is at fault.
-    pub instrument: bool,
-    /// Worst deviation of the faulty cells without the change, as a share of the norm.
-    pub before: f64,
-    /// And with it; NaN where nothing right can be held against it.
-    pub after: f64,
-    /// Faulty cells that it explains.
-    pub explained: usize,
-    /// Faulty cells tried.
-    pub tried: usize,
-}
-
 /// Cells on which a trial is made first.
 const SAMPLE: usize = 4;
 /// Values of a product that are evaluated first.
@@ -173,20 +155,6 @@ const MOST: f64 = 0.9;
 const CLEARLY: f64 = 4.0;
 /// And, where much lies between the node and what was recorded, this much nearer before more is looked at.
 const NEARER: f64 = 1.5;
-
-/// What was found faulty, to be explained.
-pub(super) struct Finding {
-    /// The stretch that ends in it.
-    pub stretch: Stretch,
-    /// The arithmetic that it is held to.
-    pub choice: Choice,
-    /// Faulty positions, worst first.
-    pub faulty: Vec<u32>,
-    /// Positions at which it is explained.
-    pub clean: Vec<u32>,
-    /// Largest relative deviation and largest severity.
-    pub worst: (f64, f64),
-}
 
 /// A diagnosis with what ranks it.
 struct Found {

@@ -3,8 +3,8 @@
 use super::Case;
 use super::factor::factor;
 use crate::audit::AuditError;
+use crate::audit::auditor::Auditor;
 use crate::audit::hypotheses::Finding;
-use crate::audit::run::Auditor;
 use crate::wording::figure;
 
 /// Values that are off by more than this share of the row's typical value count as off.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cells::WIDE;
-use super::{Auditor, Task};
+use super::Task;
 use crate::audit::AuditError;
 use crate::audit::arithmetic::{EXACT, candidates};
+use crate::audit::auditor::{Auditor, WIDE};
 use crate::audit::choice::{Choice, House};
 use crate::audit::kind::Kind;
 use crate::audit::machine::Evaluation;

@@ -1,23 +1,18 @@
 //! The course of an audit: find each kind's arithmetic on a few cells, then hold every cell to it.
 
-mod cells;
 mod fit;
 mod outcome;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use super::AuditError;
-use super::arithmetic::{Circumstance, EXACT};
-use super::choice::{Choice, Habits};
-use super::findings::{Audit, Coverage, FaultyNode};
-use super::hypotheses::Finding;
-use super::judge::Deviation;
-use super::kind::Kind;
+use super::auditor::Auditor;
+use super::findings::Audit;
 use super::machine::Machine;
-use super::stretch::{Reach, Stretch};
+use super::stretch::Stretch;
 use super::traced::Traced;
 use super::turned::is_turned;
 use crate::gguf::Gguf;
@@ -39,14 +34,6 @@ pub struct Options {
 struct Task {
     stretch: Stretch,
     positions: Vec<u32>,
-}
-
-/// One judged cell.
-#[derive(Clone, Copy)]
-pub(super) struct Judged {
-    pub position: u32,
-    pub deviation: Deviation,
-    pub ties: usize,
 }
 
 /// Audits the run in `store` against the model.
@@ -81,61 +68,7 @@ pub fn audit(
     Ok(auditor.finish())
 }
 
-/// Evaluates, judges and keeps count.
-pub(super) struct Auditor<'a> {
-    pub machine: Machine<'a>,
-    pub habits: Habits,
-    choices: BTreeMap<Kind, Choice>,
-    kinds: BTreeMap<Kind, Tally>,
-    faulty: Vec<FaultyNode>,
-    findings: Vec<Finding>,
-    /// By directly judged node: positions at which it is explained.
-    clean: BTreeMap<NodeId, BTreeSet<u32>>,
-    coverage: Coverage,
-    stop: Option<Arc<AtomicBool>>,
-}
-
-#[derive(Default)]
-struct Tally {
-    nodes: usize,
-    cells: usize,
-    otherwise: BTreeMap<&'static str, usize>,
-    ties: usize,
-    deviations: Vec<f64>,
-    floor: f64,
-    worst_value: f64,
-    faulty: usize,
-}
-
-impl<'a> Auditor<'a> {
-    pub fn new(machine: Machine<'a>) -> Self {
-        Self {
-            machine,
-            habits: Habits::default(),
-            choices: BTreeMap::new(),
-            kinds: BTreeMap::new(),
-            faulty: Vec::new(),
-            findings: Vec::new(),
-            clean: BTreeMap::new(),
-            coverage: Coverage::default(),
-            stop: None,
-        }
-    }
-
-    /// Fails once the audit was called off.
-    pub(super) fn go_on(&self) -> Result<(), AuditError> {
-        let stopped = self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
-        if stopped { Err(AuditError::Stopped) } else { Ok(()) }
-    }
-
-    pub(super) fn graph(&self) -> &'a Graph {
-        self.machine.graph()
-    }
-
-    pub(super) fn traced(&self) -> &'a Traced<'a> {
-        self.machine.traced()
-    }
-
+impl Auditor<'_> {
     fn tasks(&mut self, options: &Options) -> Vec<Task> {
         let (graph, traced) = (self.graph(), self.traced());
         self.coverage.positions = traced.store().positions().count();
@@ -163,35 +96,5 @@ impl<'a> Auditor<'a> {
             *self.coverage.unjudged.entry(reason).or_default() += count;
         }
         tasks
-    }
-
-    pub(super) fn kind(&self, stretch: &Stretch, position: u32) -> Kind {
-        let id = stretch.output();
-        let columns = self.traced().columns(position);
-        Kind::of(self.graph().node(id), self.machine.weight_type(id), columns, stretch.reach)
-    }
-
-    pub(super) fn circumstance(&self, stretch: &Stretch, columns: Option<u32>) -> Circumstance<'a> {
-        Circumstance {
-            weights: self.machine.weight_type(stretch.output()),
-            columns,
-            header: self.traced().store().header(),
-            fused: stretch.reach == Reach::Whole,
-        }
-    }
-
-    /// Positions at which a directly judged node is explained, if it is never faulty and ever judged.
-    pub fn clean_positions(&self, id: NodeId) -> Option<Vec<u32>> {
-        let is_faulty = self.findings.iter().any(|f| f.stretch.output() == id)
-            || self.faulty.iter().any(|f| self.graph().node(id).checkpoint == Some(f.checkpoint));
-        let clean = self.clean.get(&id).filter(|clean| !clean.is_empty() && !is_faulty)?;
-        Some(clean.iter().copied().collect())
-    }
-
-    /// The stretch that ends in `id`, and what it is held to at `position`.
-    pub fn as_judged(&self, id: NodeId, position: u32) -> (Stretch, Choice) {
-        let stretch = Stretch::find(self.graph(), self.traced(), id);
-        let choice = self.choices.get(&self.kind(&stretch, position)).copied();
-        (stretch, choice.unwrap_or(Choice::Rule(&EXACT)))
     }
 }

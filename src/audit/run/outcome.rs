@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Auditor;
 use crate::audit::AuditError;
-use crate::audit::findings::{Audit, Conclusion, KindFindings};
-use crate::audit::hypotheses::{self, Diagnosis, Finding};
+use crate::audit::auditor::{Auditor, Finding};
+use crate::audit::findings::{Audit, Conclusion, Diagnosis, KindFindings};
+use crate::audit::hypotheses;
 use crate::audit::stretch::Reach;
 use crate::model::NodeId;
 

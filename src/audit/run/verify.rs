@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cells::WIDE;
-use super::{Auditor, Judged, Task};
+use super::Task;
 use crate::audit::AuditError;
 use crate::audit::arithmetic::EXACT;
+use crate::audit::auditor::{Auditor, Finding, Judged, WIDE};
 use crate::audit::choice::Choice;
 use crate::audit::findings::FaultyNode;
 use crate::audit::floor::TOO_WIDE;
-use crate::audit::hypotheses::Finding;
 use crate::audit::judge::Deviation;
 use crate::audit::kind::Kind;
 use crate::audit::machine::Evaluation;

@@ -8,9 +8,20 @@ use crate::model::departure::{Activation, Departure, Grouping, Precision};
 use crate::model::graph::Attention;
 use crate::model::{Node, Op};
 
-/// Computes a node's output, departures included; before the first position at which the node departs,
+impl Bound {
+    /// Computes the node's output from its inputs, departures included.
+    pub fn run<T: Real>(&self, node: &Node, at: Moment, inputs: &[&[T]], out: &mut Vec<T>) {
+        if node.departure.is_none() {
+            self.execute(&node.op, node.width, at, inputs, out);
+        } else {
+            run(self, node, at, inputs, out);
+        }
+    }
+}
+
+/// Computes a departing node's output; before the first position at which the node departs,
 /// as if it had none.
-pub fn run<T: Real>(bound: &Bound, node: &Node, at: Moment, inputs: &[&[T]], out: &mut Vec<T>) {
+fn run<T: Real>(bound: &Bound, node: &Node, at: Moment, inputs: &[&[T]], out: &mut Vec<T>) {
     if at.position < node.departure.from {
         return bound.execute(&node.op.unshifted(), node.width, at, inputs, out);
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::ops;
 use super::real::Real;
 use super::weights::Matrix;
-use super::{departed, ops};
+
 use crate::engine::EngineError;
 use crate::gguf::{Gguf, GgufError};
 use crate::model::graph::Attention;
@@ -92,15 +93,6 @@ impl Bound {
     /// The weights as a node reads them that departs.
     pub fn departed(&self) -> &Self {
         self.departed.as_deref().unwrap_or(self)
-    }
-
-    /// Computes the node's output from its inputs.
-    pub fn run<T: Real>(&self, node: &Node, at: Moment, inputs: &[&[T]], out: &mut Vec<T>) {
-        if node.departure.is_none() {
-            self.execute(&node.op, node.width, at, inputs, out);
-        } else {
-            departed::run(self, node, at, inputs, out);
-        }
     }
 
     /// Computes what `op` says.

@@ -19,7 +19,7 @@ pub const WIDE: f64 = 1e-4;
 
 impl Auditor<'_> {
     /// The floor that a rule brings along.
-    pub(super) fn own_floor(&self, stretch: &Stretch, choice: Choice) -> Option<f64> {
+    pub fn own_floor(&self, stretch: &Stretch, choice: Choice) -> Option<f64> {
         let node = self.graph().node(stretch.output());
         let products = match node.op {
             Op::MatMul => node.inputs.first().map_or(0, |&input| self.graph().node(input).width),
@@ -28,13 +28,7 @@ impl Auditor<'_> {
         choice.rule()?.floor(products)
     }
 
-    pub(super) fn tolerance(
-        &self,
-        stretch: &Stretch,
-        choice: Choice,
-        recorded: &Recorded,
-        extra: f64,
-    ) -> Tolerance {
+    pub fn tolerance(&self, stretch: &Stretch, choice: Choice, recorded: &Recorded, extra: f64) -> Tolerance {
         let op = &self.graph().node(stretch.output()).op;
         let own = match stretch.reach {
             Reach::Whole => WHOLE_ATTENTION,
@@ -96,7 +90,7 @@ impl Auditor<'_> {
         Ok(out)
     }
 
-    pub(super) fn by_columns(&self, positions: &[u32]) -> BTreeMap<Option<u32>, Vec<u32>> {
+    pub fn by_columns(&self, positions: &[u32]) -> BTreeMap<Option<u32>, Vec<u32>> {
         let mut groups: BTreeMap<Option<u32>, Vec<u32>> = BTreeMap::new();
         for &position in positions {
             groups.entry(self.traced().columns(position)).or_default().push(position);
@@ -104,7 +98,7 @@ impl Auditor<'_> {
         groups
     }
 
-    pub(super) fn settle(
+    pub fn settle(
         &self,
         stretch: &Stretch,
         choice: Choice,
