@@ -4,10 +4,13 @@ pub mod analyze;
 pub mod audit;
 pub mod cli;
 pub mod compare;
+pub mod csv;
 pub mod diagnose;
+pub mod document;
 pub mod engine;
 pub mod export;
 pub mod fault;
+pub mod figures;
 pub mod garbage;
 pub mod gguf;
 #[cfg(feature = "llama-cpp")]
@@ -22,6 +25,8 @@ pub mod session;
 pub mod stats;
 pub mod survey;
 pub mod synth;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod tokenizer;
 pub mod trace;

@@ -61,7 +61,7 @@ fn the_document_and_the_json_have_every_row() {
     assert_eq!((tokens.operation_right, tokens.mistake_right), (Some(true), Some(true)));
     let document = score::document::document(&score, "three mistakes");
     let mut text = Vec::new();
-    paritty::report::document::format("markdown").unwrap().write(&document, &mut text).unwrap();
+    paritty::document::format("markdown").unwrap().write(&document, &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
     for id in ["rope-base", "bos-missing", "ten-values"] {
         assert!(text.contains(id), "{text}");

@@ -1,10 +1,11 @@
 //! An analysis in words and tables.
 
 use super::result::{Analysis, ClassTally, Judgement};
+use crate::document::{Column, Document, Table, Value};
+use crate::figures::{count, percent};
 use crate::garbage::{self, Blame, CLASSES};
-use crate::report::document::{Column, Document, Table, Value};
 use crate::text::safe_short;
-use crate::wording::{Tone, count, percent};
+use crate::wording::Tone;
 
 /// Rows of a table that a person reads; other formats have all that is kept.
 const SHOWN: usize = 12;

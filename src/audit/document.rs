@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use super::findings::{Audit, Conclusion, Coverage, FaultyNode, KindFindings};
 use super::stretch::Reach;
-use crate::report::document::{Column, Document, Table, Value};
-use crate::wording::{self, Sentence, Tone, figure};
+use crate::document::{Column, Document, Table, Value};
+use crate::figures;
+use crate::figures::figure;
+use crate::wording::{Sentence, Tone};
 
 /// What was audited, for the first line.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +47,7 @@ fn named(table: Table, prefix: &str) -> Table {
 pub fn verdict(audit: &Audit, subject: &Subject) -> Vec<Sentence> {
     let sentence = |tone, text: String| Sentence { tone, text };
     let who = crate::text::safe(&subject.engine);
-    let judged = wording::count(audit.coverage.judged(), "cell");
+    let judged = figures::count(audit.coverage.judged(), "cell");
     match audit.conclusion() {
         Conclusion::Clean => vec![sentence(
             Tone::Good,
@@ -61,8 +63,8 @@ pub fn verdict(audit: &Audit, subject: &Subject) -> Vec<Sentence> {
                 Tone::Bad,
                 format!(
                     "faulty: {} of {who} that no arithmetic explains ({} of {judged})",
-                    wording::count(audit.faulty.len(), "operation"),
-                    wording::count(cells, "cell"),
+                    figures::count(audit.faulty.len(), "operation"),
+                    figures::count(cells, "cell"),
                 ),
             )];
             if let Some(first) = audit.faulty.first() {
@@ -121,7 +123,7 @@ pub fn evidence(f: &FaultyNode) -> Vec<String> {
     ];
     for d in &f.diagnoses {
         let figures = if d.after.is_nan() {
-            wording::count(d.tried, "cell")
+            figures::count(d.tried, "cell")
         } else {
             let (before, after) = (figure(d.before), figure(d.after));
             format!("deviation {before} becomes {after}, {} of {} cells explained", d.explained, d.tried)
@@ -164,11 +166,11 @@ pub fn coverage(c: &Coverage) -> Vec<(Tone, String)> {
         Tone::Plain,
         format!(
             "{} judged ({}); {} of the model's {} nodes were recorded, at {}",
-            wording::count(c.judged(), "cell"),
+            figures::count(c.judged(), "cell"),
             how.join(", "),
             c.recorded,
             c.nodes,
-            wording::count(c.positions, "position"),
+            figures::count(c.positions, "position"),
         ),
     )];
     if let Some(assumed) = &c.assumed {
@@ -177,12 +179,12 @@ pub fn coverage(c: &Coverage) -> Vec<(Tone, String)> {
     if c.not_judged() > 0 {
         out.push((
             Tone::Caution,
-            format!("{} not judged, see below", wording::count(c.not_judged(), "cell")),
+            format!("{} not judged, see below", figures::count(c.not_judged(), "cell")),
         ));
     }
     if c.partial > 0 {
         let text =
-            format!("{} recorded in part, and judged over that part", wording::count(c.partial, "cell"));
+            format!("{} recorded in part, and judged over that part", figures::count(c.partial, "cell"));
         out.push((Tone::Caution, text));
     }
     if let Some((found, tokens)) = c.padded {
@@ -195,7 +197,7 @@ pub fn coverage(c: &Coverage) -> Vec<(Tone, String)> {
     if c.inferred > 0 {
         let text = format!(
             "the trace names no token at {}: inferred from the embedding, whose right row can so not be told from a wrong one",
-            wording::count(c.inferred, "position")
+            figures::count(c.inferred, "position")
         );
         out.push((Tone::Caution, text));
     }

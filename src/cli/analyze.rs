@@ -13,9 +13,9 @@ use super::Outcome;
 use super::compare::compared;
 use super::stop::Stop;
 use crate::analyze::{self, Analysis, Analyzer, Judgement, Options};
+use crate::document;
 use crate::export::{Layout, Npz, Parquet, Take};
 use crate::garbage::CLASSES;
-use crate::report::document;
 
 /// Look for garbage in traces: values that no correct engine computes, and who is to blame for them.
 ///

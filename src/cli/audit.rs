@@ -13,9 +13,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Outcome;
 use crate::audit::document::{Subject, document};
 use crate::audit::{Audit, Conclusion, Options, audit};
+use crate::document as formats;
 use crate::gguf::Gguf;
 use crate::model::arch;
-use crate::report::document as formats;
 use crate::text::safe;
 use crate::trace::Store;
 

@@ -13,8 +13,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Outcome;
 use crate::compare::tolerance::Tolerances;
 use crate::compare::{Comparison, Verdict};
-use crate::report::document::Document;
-use crate::report::{self, FORMATS, Report, document};
+use crate::document;
+use crate::document::Document;
+use crate::report::{self, FORMATS, Report};
 use crate::trace::Store;
 use crate::wording;
 

@@ -177,7 +177,7 @@ fn kept(folder: &std::path::Path) -> String {
     format!(
         "{}: {}, {}",
         folder.display(),
-        crate::wording::count(sizes.len(), "file"),
+        crate::figures::count(sizes.len(), "file"),
         HumanBytes(sizes.iter().sum())
     )
 }

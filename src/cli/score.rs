@@ -9,9 +9,9 @@ use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Outcome, assets};
+use crate::document as formats;
 use crate::gguf::{Gguf, WeightType};
 use crate::mutate::convert;
-use crate::report::document as formats;
 use crate::score::document::document;
 use crate::score::json::json;
 use crate::score::{self, Options, Subject, subject};

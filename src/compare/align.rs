@@ -241,7 +241,7 @@ fn by_values(values: &Fingerprints, no_a: bool, no_b: bool) -> Alignment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::testing::Noise;
+    use crate::testing::Noise;
     use crate::trace::ModelInfo;
 
     fn tokens(ids: &[u32], n_prompt: usize) -> Tokens {

@@ -226,7 +226,7 @@ fn kl(a: &[f32], b: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::testing::Noise;
+    use crate::testing::Noise;
 
     #[test]
     fn kl_of_a_hand_made_pair() {

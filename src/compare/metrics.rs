@@ -236,7 +236,7 @@ fn block_sums(a: &[f32], b: &[f32]) -> BlockSums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::testing::Noise;
+    use crate::testing::Noise;
 
     fn naive(a: &[f32], b: &[f32]) -> (f64, f64) {
         let dd: f64 = a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum();

@@ -17,8 +17,6 @@ pub mod noise;
 mod reading;
 mod repeats;
 pub mod rounding;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod tolerance;
 pub mod verdict;
 mod weights;

@@ -48,7 +48,7 @@ fn blocks(row: &[f32], block: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::testing::Noise;
+    use crate::testing::Noise;
 
     #[test]
     fn predicted_rounding_is_what_rounding_does() {

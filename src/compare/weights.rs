@@ -60,7 +60,7 @@ pub fn by_embeddings(stores: [&Store; 2]) -> Option<String> {
         format!(
             "the weights differ: {seen} of {seen} embeddings are those of one table rounded in two ways (off by {} of a \
              row's norm, small values most); a difference between quantised models is not a mistake of an engine",
-            crate::wording::figure(worst)
+            crate::figures::figure(worst)
         )
     })
 }

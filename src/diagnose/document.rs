@@ -5,8 +5,9 @@ use super::{Diagnosed, Isolation, Observed, Side, Whose};
 use crate::audit::document::{Subject, write};
 use crate::audit::{Conclusion, FaultyNode};
 use crate::compare::Verdict;
-use crate::report::document::{Column, Document, Table, Value};
-use crate::wording::{self, Sentence, Tone, count, figure};
+use crate::document::{Column, Document, Table, Value};
+use crate::figures::{count, figure};
+use crate::wording::{self, Sentence, Tone};
 
 /// Faulty operations that the first sentences name.
 const SHOWN: usize = 4;

@@ -12,12 +12,12 @@ use super::DiagnoseError;
 use crate::audit::kind::Family;
 use crate::audit::{Audit, FaultyNode, Options, audit};
 use crate::engine::describe::main_weight_type;
+use crate::figures::{figure, percent};
 use crate::gguf::{Gguf, WeightType};
 use crate::model::arch;
 use crate::mutate::convert::{WRITTEN, convert};
 use crate::text::safe_short;
 use crate::trace::Store;
-use crate::wording::{figure, percent};
 
 /// A mistake is in some products; other weights are in nearly all.
 const MOST: f64 = 0.9;

@@ -81,7 +81,7 @@ fn is_text(bits: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{classes, tensor};
-    use crate::compare::testing::Noise;
+    use crate::testing::Noise;
 
     #[test]
     fn a_string_is_found_in_bits_and_in_decimals() {

@@ -284,7 +284,7 @@ fn spread(values: &[f64]) -> f64 {
 mod tests {
     use super::super::tests::{classes, tensor};
     use super::super::{Sample, inspect};
-    use crate::compare::testing::Noise;
+    use crate::testing::Noise;
     use crate::trace::Tensor;
 
     /// A row of logits over which a freed block's links were written.

@@ -255,7 +255,7 @@ pub fn across(checkpoint: Checkpoint, rows: &Rows) -> Vec<Across> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::testing::Noise;
+    use crate::testing::Noise;
 
     pub(super) fn tensor(values: Vec<f32>) -> Tensor {
         Tensor { shape: vec![values.len() as u32], values, exact: true }

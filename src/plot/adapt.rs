@@ -13,6 +13,7 @@ use super::topk::{TopKData, TopRow};
 use super::{Cursor, Scene};
 use crate::compare::metrics::worse;
 use crate::compare::{CellMetrics, CellState, Column, Divergence, Severity, TopEntry, Verdict};
+use crate::figures;
 use crate::garbage::{Blame, Finding};
 use crate::model::Checkpoint;
 use crate::model::checkpoint::{CaptureSet, Phase};
@@ -20,7 +21,7 @@ use crate::palette::Shade;
 use crate::session::{Focus, Snapshot};
 use crate::text::safe;
 use crate::trace::Tensor;
-use crate::wording::{self, Sentence, Tone, times};
+use crate::wording::{Sentence, Tone, times};
 
 /// The first divergence, if there is one.
 fn divergence(snapshot: &Snapshot) -> Option<&Divergence> {
@@ -370,7 +371,7 @@ pub fn garbage(snapshot: &Snapshot) -> Vec<Sentence> {
             text: format!(
                 "{} {class} in the {side} at {}; first at {position}, {}: {}",
                 first.glyph,
-                wording::count(count, "position"),
+                figures::count(count, "position"),
                 first.checkpoint,
                 safe(&first.evidence)
             ),

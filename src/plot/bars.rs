@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
+use super::PlotError;
 use super::axis::{Axis, Scale};
 use super::canvas::{Area, Canvas, Ink};
 use super::font::{columns, fit, wrap};
 use super::output::{self, Format};
 use super::style::Style;
-use super::{PlotError, csv};
+use crate::csv;
+use crate::figures::{figure, percent};
 use crate::palette::{Ground, Rgb, series};
 use crate::text::safe;
-use crate::wording::{figure, percent};
 
 /// Groups drawn at most; what is left out is said.
 const MAX_GROUPS: usize = 60;
@@ -279,7 +280,7 @@ pub fn bars(
 }
 
 /// Grouped bars as SVG that is light or dark as its reader prefers, for
-/// [`Block::Picture`](crate::report::document::Block::Picture).
+/// [`Block::Picture`](crate::document::Block::Picture).
 pub fn bars_svg(data: &BarsData) -> Result<String, PlotError> {
     let [light, dark] = [Ground::Light, Ground::Dark]
         .map(|ground| Ok(String::from_utf8_lossy(&bars(data, Format::Svg, None, ground)?).into_owned()));

@@ -7,6 +7,7 @@ use super::canvas::{Area, Canvas, Ink};
 use super::font::fit;
 use super::style::{Style, nice_step};
 use crate::compare::Severity;
+use crate::csv;
 use crate::palette::{Rgb, severity as severity_color};
 
 /// Lowest error drawn: below half of f32's rounding squared, so equal bits lie on the lower edge.
@@ -48,7 +49,7 @@ impl GrowthData {
             p.map_or(",".to_owned(), |(nmse, severity)| format!("{nmse:e},{}", severity.0))
         };
         for (i, p) in self.points.iter().enumerate() {
-            let _ = writeln!(out, "{i},{},{},{}", super::csv::field(&p.label), pair(p.here), pair(p.worst));
+            let _ = writeln!(out, "{i},{},{},{}", csv::field(&p.label), pair(p.here), pair(p.worst));
         }
         out
     }

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::canvas::{Area, Canvas, Ink};
 use super::font::fit;
 use super::style::{Bin, Style, bins};
+use crate::figures::{count, figure};
 use crate::palette::{VALUE_EXPONENT, value, value_glyph, value_table};
 use crate::trace::Tensor;
-use crate::wording::{count, figure};
 
 /// Rectangles that one panel has at most in an SVG.
 const MAX_VECTOR_CELLS: usize = 4_096;

@@ -9,8 +9,8 @@ use super::chart::Chart;
 use super::font::fit;
 use super::style::{Style, nice_step};
 use crate::compare::Severity;
+use crate::figures::count;
 use crate::palette::{Rgb, severity};
-use crate::wording::count;
 
 /// Steps of a decade, if there are few decades.
 const STEPS: i32 = 5;

@@ -6,6 +6,7 @@ use super::canvas::{Area, Canvas, Ink};
 use super::font::fit;
 use super::style::{Bin, Style, bins, nice_step};
 use crate::compare::Severity;
+use crate::csv;
 use crate::palette::{SEVERITY_TICKS, Shade, severity_index, severity_table};
 
 /// Rectangles that an SVG's map has at most.
@@ -108,8 +109,8 @@ impl MapData {
                 let _ = writeln!(
                     out,
                     "{position},{},{state},{severity},{}",
-                    super::csv::field(&row.label),
-                    super::csv::field(&cell.worst)
+                    csv::field(&row.label),
+                    csv::field(&cell.worst)
                 );
             }
         }

@@ -9,7 +9,6 @@ pub mod axis;
 pub mod bars;
 pub mod canvas;
 mod chart;
-mod csv;
 pub mod font;
 mod garbage;
 pub mod growth;
@@ -28,7 +27,6 @@ mod views;
 use std::path::{Path, PathBuf};
 
 pub use bars::{BarGroup, BarsData, bars, bars_svg};
-pub(crate) use csv::field as csv_field;
 pub use garbage::{RunGarbage, garbage_bars};
 pub use output::{Format, write};
 pub use style::Style;

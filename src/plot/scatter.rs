@@ -8,8 +8,8 @@ use super::canvas::{Area, Canvas, Ink};
 use super::chart::Chart;
 use super::font::fit;
 use super::style::Style;
+use crate::figures::{count, figure};
 use crate::palette::value_glyph;
-use crate::wording::{count, figure};
 
 /// Values up to which each is a dot of its own; beyond, squares show how many lie in them.
 const MAX_DOTS: usize = 1_500;

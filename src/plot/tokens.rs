@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::canvas::{Area, Canvas, Ink};
 use super::font::{columns, fit};
 use super::style::Style;
+use crate::csv;
 use crate::palette::Shade;
 
 /// Columns of a token's text at most.
@@ -66,7 +67,7 @@ impl TokensData {
                 "{},{},{},{},{state},{}",
                 t.position,
                 t.id.map_or(String::new(), |i| i.to_string()),
-                super::csv::field(&t.text),
+                csv::field(&t.text),
                 if t.from_prompt { "prompt" } else { "sampled" },
                 t.classes.join(" ")
             );

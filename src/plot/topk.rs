@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::canvas::{Area, Canvas};
 use super::font::fit;
 use super::style::Style;
+use crate::csv;
+use crate::figures::probability;
 use crate::palette::Rgb;
-use crate::wording::probability;
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +61,7 @@ impl TopKData {
         for (side, rows) in [("reference", &self.reference), ("candidate", &self.candidate)] {
             for (rank, row) in rows.iter().enumerate() {
                 let other = row.other_rank.map_or(String::new(), |r| r.to_string());
-                let text = super::csv::field(&row.text);
+                let text = csv::field(&row.text);
                 let _ = writeln!(
                     out,
                     "{side},{rank},{},{text},{},{},{other}",

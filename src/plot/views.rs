@@ -7,9 +7,11 @@ use super::tokens::TokensData;
 use super::verdict::{self, tone_color};
 use super::{Scene, adapt};
 use crate::compare::Severity;
+use crate::figures::count;
+use crate::session::status;
 use crate::session::{SideStatus, snapshot::RunState};
 use crate::text::safe;
-use crate::wording::{self, count};
+use crate::wording;
 
 type Draw = fn(&Scene<'_>, &mut Canvas<'_>, Area, &Style);
 type Data = fn(&Scene<'_>) -> String;
@@ -126,9 +128,9 @@ fn sides(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) 
         let remark = side.remark.as_deref().map_or(String::new(), |r| format!(", {}", safe(r)));
         let pieces = [
             (name.to_owned(), color),
-            (format!("{}{remark}", wording::engine(side)), roles.text),
-            ("●".to_owned(), tone_color(wording::state_tone(&side.state), style)),
-            (wording::state(side), roles.dim),
+            (format!("{}{remark}", status::engine(side)), roles.text),
+            ("●".to_owned(), tone_color(status::state_tone(&side.state), style)),
+            (status::state(side), roles.dim),
         ];
         for (text, color) in pieces {
             let text = fit(&text, style.small.columns_in(area.right() - x));
@@ -287,7 +289,7 @@ fn run_state(run: RunState) -> &'static str {
 
 fn side_text(name: &str, side: &SideStatus) -> String {
     let remark = side.remark.as_deref().map_or(String::new(), |r| format!(", {}", safe(r)));
-    format!("{name} {}{remark}", wording::engine(side))
+    format!("{name} {}{remark}", status::engine(side))
 }
 
 /// The overview: title line, tokens, then map and logits beside values and verdict.
@@ -311,7 +313,7 @@ fn screen(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style)
         ("reference", &snapshot.reference, roles.reference),
         ("candidate", &snapshot.candidate, roles.candidate),
     ]
-    .map(|(name, side, color)| (side_text(name, side), wording::state(side), side, color));
+    .map(|(name, side, color)| (side_text(name, side), status::state(side), side, color));
     // Each side gets half the room, or what the other one leaves.
     let needs = parts.each_ref().map(|(text, state, ..)| columns(text) + columns(state) + 6);
     let room = share(x, 1) as i32;
@@ -320,7 +322,7 @@ fn screen(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style)
         let text = fit(&text, (room - columns(&state) - 6).max(12) as usize);
         canvas.text(x, y, &text, style.ink(color));
         x += style.normal.width(&text) + unit;
-        canvas.text(x, y, "●", style.ink(tone_color(wording::state_tone(&side.state), style)));
+        canvas.text(x, y, "●", style.ink(tone_color(status::state_tone(&side.state), style)));
         x += 2 * unit;
         let state = fit(&state, style.normal.columns_in(end - x));
         canvas.text(x, y, &state, style.ink(roles.dim));

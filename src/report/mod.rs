@@ -1,7 +1,6 @@
-//! Reports: what a command has to say, built once as a [`document`], written by any of its formats.
+//! Reports: what a command has to say, built once as a [`crate::document`], written by any of its formats.
 //! `compare` has richer formats of its own beside them.
 
 pub mod compare;
-pub mod document;
 
 pub use compare::{FORMATS, Format, Report, format};

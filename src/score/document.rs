@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{JUDGES, Row, Score, Tally};
+use crate::document::{Column, Document, Table, Value};
 use crate::fault::FAULTS;
-use crate::report::document::{Column, Document, Table, Value};
-use crate::wording::{Tone, count, percent};
+use crate::figures::{count, percent};
+use crate::wording::Tone;
 
 /// The score as a report: rates, a table by mistake, one by model, and every row that is wrong.
 pub fn document(score: &Score, options: &str) -> Document {

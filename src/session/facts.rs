@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{SideStatus, Snapshot, SourceState, Stepping, Stop};
 use crate::compare::{CellMetrics, CellState, Column, Severity, Verdict};
+use crate::figures::number;
 use crate::model::Checkpoint;
 use crate::wording;
 
@@ -139,9 +140,4 @@ fn column(column: &Column, snapshot: &Snapshot) -> Value {
 /// NaN ranks above everything: it is the worst there can be.
 fn rank(severity: Severity) -> f32 {
     if severity.0.is_nan() { f32::INFINITY } else { severity.0 }
-}
-
-/// JSON has no NaN and no infinity; they become strings.
-pub(crate) fn number(value: f64) -> Value {
-    serde_json::Number::from_f64(value).map_or_else(|| json!(value.to_string()), Value::Number)
 }

@@ -25,6 +25,7 @@ mod setup;
 mod side;
 pub mod snapshot;
 pub mod source;
+pub mod status;
 mod stepping;
 mod still;
 mod stop;

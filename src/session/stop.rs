@@ -6,6 +6,7 @@ use std::str::FromStr;
 use regex::Regex;
 
 use crate::compare::{CellMetrics, CellState, Column, Severity, Verdict};
+use crate::figures;
 use crate::garbage::{self, Blame, CLASSES, Finding};
 use crate::model::Checkpoint;
 use crate::text::safe_short;
@@ -269,7 +270,7 @@ fn nonfinite(seen: &Seen<'_>) -> Option<String> {
         Some((finding.checkpoint, side, finding.count))
     };
     let (checkpoint, side, count) = compared.or_else(alone)?;
-    let values = wording::count(count as usize, "value");
+    let values = figures::count(count as usize, "value");
     Some(format!("{values} of the {side}'s {checkpoint} NaN or infinite"))
 }
 

@@ -79,7 +79,7 @@ fn middle(from: u32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::testing::Noise;
+    use crate::testing::Noise;
 
     #[test]
     fn quantiles_are_those_of_a_sort_to_within_a_bucket() {

@@ -11,10 +11,11 @@ use super::plan::Settings;
 use super::result::Measured;
 use super::surveyed::Surveyed;
 use super::{study, tables};
+use crate::document::{self, Document};
+use crate::figures::count;
 use crate::palette::Ground;
 use crate::plot::{self, Format};
-use crate::report::document::{self, Document};
-use crate::wording::{Tone, count};
+use crate::wording::Tone;
 
 /// Why a report could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -191,7 +192,7 @@ impl Report<'_> {
             "{DISTANCE} Ours is the nearer one in at least {} of the cells of every model: what separates both is the \
              reference's rounding. llama.cpp rounds the activations that it multiplies with quantised weights, and \
              keys and values to f16.",
-            crate::wording::percent(least)
+            crate::figures::percent(least)
         )
     }
 
@@ -241,7 +242,7 @@ fn description(m: &Measured) -> String {
             let _ = write!(
                 out,
                 "; where it is not, the reference's leads its second by {} at most",
-                crate::wording::figure(margin.0)
+                crate::figures::figure(margin.0)
             );
         }
         out += ".";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::result::Measured;
 use super::spread::{self, CHANGES};
-use super::{Progress, SurveyError, measure};
+use super::{Progress, SurveyError, pair};
 use crate::compare::Verdict;
 use crate::compare::noise::{Class, bucket};
 use crate::model::{Checkpoint, Site};
@@ -60,7 +60,7 @@ impl Floors {
     /// Takes in what two runs differ in. They must be runs of one model over the same tokens, and right.
     pub fn add(&mut self, pair: &[PathBuf; 2], progress: &dyn Progress) -> Result<(), SurveyError> {
         let (a, b) = (Store::load(&pair[0])?, Store::load(&pair[1])?);
-        let comparison = measure::compare(&a, &b, progress)?;
+        let comparison = pair::compare(&a, &b, progress)?;
         let verdict = comparison.verdict();
         let unfit = matches!(
             *verdict,

@@ -1,26 +1,24 @@
 //! One model: three runs over the same tokens, compared with each other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::figure::{Figure, Range};
+use super::figure::Range;
+use super::pair::{Errors, compare, errors, logits};
 use super::plan::{Entry, POSITIONS, Reference, Settings, recorded};
-use super::result::{self, Fingerprint, Garbage, LogitFigures, Measured, Side, SiteFigures};
+use super::result::{self, Fingerprint, Garbage, Measured, Side, SiteFigures};
 use super::runs::{self, Feed};
 use super::study::Kind;
-use super::{Progress, SurveyError, clip, go_on, spread};
-use crate::compare::{CellState, Column, Comparison};
+use super::{Progress, SurveyError, clip, spread};
+use crate::compare::{Column, Comparison};
 use crate::engine::describe::main_weight_type;
 use crate::engine::open;
 use crate::garbage::{Blame, Finding};
 use crate::gguf::Gguf;
 use crate::model::Checkpoint;
 use crate::trace::Store;
-
-/// Positions compared between two looks at whether to stop.
-const STEP: usize = 8;
 
 /// What is known of a model, and whether it had to be measured now.
 #[derive(Debug)]
@@ -141,24 +139,6 @@ impl Work<'_> {
     }
 }
 
-/// Compares everything that is in both traces.
-pub(super) fn compare(
-    reference: &Store,
-    candidate: &Store,
-    progress: &dyn Progress,
-) -> Result<Comparison, SurveyError> {
-    let positions: std::collections::BTreeSet<u32> =
-        reference.positions().chain(candidate.positions()).collect();
-    let positions: Vec<u32> = positions.into_iter().collect();
-    let mut comparison = Comparison::new();
-    for chunk in positions.chunks(STEP) {
-        go_on(progress)?;
-        comparison.update(reference, candidate, chunk);
-    }
-    comparison.conclude(reference, candidate);
-    Ok(comparison)
-}
-
 fn facts(gguf: &Gguf, candidate: &Store) -> Measured {
     let info = candidate.header().map(|h| h.model.clone()).unwrap_or_default();
     let vocabulary = gguf.opt_str("tokenizer.ggml.model").ok().flatten().unwrap_or_default();
@@ -200,37 +180,6 @@ fn side(store: &Store, pair: &Comparison, findings: impl Fn(&Column) -> &[Findin
         garbage.bad_positions += u64::from(bad.contains(&Checkpoint::LOGITS));
     }
     Side { engine, trace: store.path().to_owned(), garbage }
-}
-
-/// The logits of a pair; none where there are none in full on both sides.
-pub(super) fn logits(pair: &Comparison) -> Option<LogitFigures> {
-    let all: Vec<_> = pair.columns().iter().filter_map(|c| c.logits).collect();
-    let kl: Vec<f64> = all.iter().map(|l| l.kl).collect();
-    let margins = all.iter().filter(|l| !l.top1_agrees).map(|l| l.margin).max_by(f32::total_cmp);
-    (!all.is_empty()).then(|| LogitFigures {
-        positions: all.len() as u64,
-        agree: all.iter().filter(|l| l.top1_agrees).count() as u64,
-        kl: Range::of(&kl),
-        margin: margins.map(|m| Figure(m.into())),
-    })
-}
-
-/// NMSE by cell.
-pub(super) type Errors = HashMap<(u32, Checkpoint), f64>;
-
-/// NMSE of every compared cell.
-pub(super) fn errors(pair: &Comparison) -> Errors {
-    pair.columns()
-        .iter()
-        .flat_map(|column| {
-            column.cells.iter().filter_map(|cell| match &cell.state {
-                CellState::Compared { metrics, .. } => {
-                    Some(((column.position, cell.checkpoint), metrics.nmse))
-                }
-                _ => None,
-            })
-        })
-        .collect()
 }
 
 /// Figures of several cells while they are collected.

@@ -2,7 +2,7 @@
 //! is measured of each kept in a folder, so that a survey that was interrupted goes on where it was.
 //!
 //! A way through the files: [`plan`] says which models and settings, [`runs`] makes the traces,
-//! [`measure`] compares them, [`result`] keeps what was measured, [`spread`] measures llama.cpp against
+//! [`measure`] compares them (two by two in `pair`), [`result`] keeps what was measured, [`spread`] measures llama.cpp against
 //! itself, [`floors`] turns such pairs into the table of noise floors, [`document`] and [`picture`]
 //! report, with [`study`] for what was published before.
 
@@ -11,6 +11,7 @@ pub mod document;
 pub mod figure;
 pub mod floors;
 pub mod measure;
+mod pair;
 pub mod picture;
 pub mod plan;
 pub mod result;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::surveyed::Surveyed;
+use crate::figures::figure;
 use crate::model::{Checkpoint, Site};
 use crate::palette::{self, Ground};
 use crate::plot::bars::{self, BarGroup, BarsData, Unit};
@@ -11,7 +12,6 @@ use crate::plot::canvas::{Area, Canvas};
 use crate::plot::font::fit;
 use crate::plot::output;
 use crate::plot::{Format, PlotError, Style};
-use crate::wording::figure;
 
 /// One of them.
 pub struct Picture<'a> {
@@ -118,7 +118,7 @@ impl<'a> Nmse<'a> {
         let mut out = String::from("model,checkpoint,nmse_median\n");
         for model in &self.models {
             for site in model.outcome.iter().flat_map(|m| &m.sites) {
-                let name = crate::plot::csv_field(&model.entry.name);
+                let name = crate::csv::field(&model.entry.name);
                 let _ = writeln!(out, "{name},{},{:e}", site.site, site.nmse.median.0);
             }
         }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::figure::Range;
-use super::measure::{compare, errors, logits};
+use super::pair::{compare, errors, logits};
 use super::plan::Settings;
 use super::result::{Variant, VariantFigures, VariantSite};
 use super::runs::{self, Feed};

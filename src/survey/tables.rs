@@ -4,7 +4,7 @@ use super::figure::Range;
 use super::result::{Garbage, LogitFigures, Measured, SiteFigures};
 use super::spread::{CHANGES, Change};
 use super::surveyed::Surveyed;
-use crate::report::document::{Column, Table, Value};
+use crate::document::{Column, Table, Value};
 use crate::wording::Tone;
 
 /// A column of the tables that have a line a model.

@@ -1,11 +1,13 @@
 //! Short words and signs that the screen and the plain lines share; sentences are in [`wording`].
 
 use crate::compare::{Ranking, Verdict};
+use crate::figures;
+use crate::session::status;
 use crate::session::{DiagnosisState, Feed, RunState, SideStatus, SourceState, Stepping, Which};
 use crate::text::safe_short;
 use crate::trace::Notes;
 use crate::tui::theme::Role;
-use crate::wording::{self, Tone};
+use crate::wording::Tone;
 
 /// Positions there are, of how many: `41/64`.
 pub fn count(status: &SideStatus) -> String {
@@ -68,7 +70,7 @@ pub fn stepping(stepping: &Stepping) -> Vec<(String, Role)> {
 
 /// A diagnosis in a line, where there is one or one is being made.
 pub fn diagnosis(state: &DiagnosisState) -> Option<(String, Role)> {
-    let share = |done: u64, of: u64| wording::percent(done as f64 / of as f64);
+    let share = |done: u64, of: u64| figures::percent(done as f64 / of as f64);
     match state {
         DiagnosisState::NotAsked | DiagnosisState::Cancelled => None,
         DiagnosisState::Running { done, of, .. } if *of > 0 => {
@@ -141,7 +143,7 @@ pub fn role(tone: Tone) -> Role {
 
 /// `llama.cpp (CPU)`, or that nobody has said who it is.
 pub fn who(status: &SideStatus) -> String {
-    let who = wording::engine(status);
+    let who = status::engine(status);
     if who.is_empty() { "unknown".to_owned() } else { who }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Case, Hypothesis, Trial};
 use crate::audit::change::Change;
 use crate::engine::cpu::ops::{gelu, gelu_erf, silu};
+use crate::figures::figure;
 use crate::model::Op;
-use crate::wording::figure;
 
 /// See the module.
 pub struct Activation;

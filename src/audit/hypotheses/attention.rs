@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
 use crate::audit::change::{Change, Slots};
+use crate::figures::figure;
 use crate::model::Op;
 use crate::model::departure::Grouping;
 use crate::model::graph::Attention;
-use crate::wording::figure;
 
 /// See the module.
 pub struct AttentionRules;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
 use crate::audit::change::Change;
-use crate::wording::{figure, percent};
+use crate::figures::{figure, percent};
 
 /// See the module.
 pub struct Dropout;

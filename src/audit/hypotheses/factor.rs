@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
-use crate::wording::figure;
+use crate::figures::figure;
 
 /// See the module.
 pub struct Factor;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
 use crate::audit::change::{Change, Post};
+use crate::figures::figure;
 use crate::model::Checkpoint;
-use crate::wording::figure;
 
 /// See the module.
 pub struct Logits;

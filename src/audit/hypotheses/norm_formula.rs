@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
 use crate::audit::change::Change;
+use crate::figures::figure;
 use crate::model::Op;
-use crate::wording::figure;
 
 /// See the module.
 pub struct NormFormula;

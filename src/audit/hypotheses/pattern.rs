@@ -5,7 +5,7 @@ use super::factor::factor;
 use crate::audit::AuditError;
 use crate::audit::auditor::Auditor;
 use crate::audit::hypotheses::Finding;
-use crate::wording::figure;
+use crate::figures::figure;
 
 /// Values that are off by more than this share of the row's typical value count as off.
 const OFF: f64 = 1e-4;
@@ -76,7 +76,7 @@ pub(in crate::audit) fn describe(auditor: &Auditor<'_>, finding: &Finding) -> Re
     }
     let cosine = both / (own * other).sqrt();
     if cosine.is_finite() {
-        parts.push(format!("cosine to what is right {}", crate::wording::cosine(cosine)));
+        parts.push(format!("cosine to what is right {}", crate::figures::cosine(cosine)));
     }
     if let Some(factor) = factor(&case).filter(|f| cosine > 0.99 && (f - 1.0).abs() > 1e-3) {
         parts.push(format!("nearest factor {}", figure(factor)));

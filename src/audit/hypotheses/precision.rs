@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Case, Hypothesis, Trial};
 use crate::audit::change::Change;
-use crate::wording::figure;
+use crate::figures::figure;
 
 /// See the module.
 pub struct Precision;

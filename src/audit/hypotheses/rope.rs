@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{Case, Hypothesis, Trial};
 use crate::audit::change::Change;
 use crate::engine::cpu::ops;
+use crate::figures::figure;
 use crate::model::Op;
 use crate::model::graph::{Pairing, Rope};
-use crate::wording::figure;
 
 /// See the module.
 pub struct RopeRules;

@@ -6,9 +6,9 @@ use super::attention_mask::{scaled, soft_max};
 use super::{Case, Hypothesis, Trial};
 use crate::audit::change::Change;
 use crate::engine::cpu::kernel::Moment;
+use crate::figures::figure;
 use crate::model::Op;
 use crate::model::graph::Attention;
-use crate::wording::figure;
 
 /// See the module.
 pub struct SoftMaxRules;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{Case, Hypothesis, Observation};
 use crate::audit::floor::EPSILON;
+use crate::figures::figure;
 use crate::model::Op;
 use crate::text::safe;
-use crate::wording::figure;
 
 /// See the module.
 pub struct WeightsDiffer;

@@ -338,7 +338,7 @@ proptest! {
         crate::palette::value(value, limit, Ground::Dark);
         severity(Severity(value), Ground::Light);
         crate::wording::times(Severity(value));
-        crate::wording::probability(value);
+        crate::figures::probability(value);
     }
 }
 

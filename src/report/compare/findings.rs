@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::compare::Comparison;
+use crate::document::{Column, Table, Value};
 use crate::garbage::{Blame, Finding};
-use crate::report::document::{Column, Table, Value};
 use crate::wording::Tone;
 
 /// Findings at least this sure are called bad; the others are worth a look.

@@ -8,7 +8,8 @@ use super::rows::{self, Row};
 use super::{Format, Report, notes};
 use crate::compare::Verdict;
 use crate::compare::verdict::Coverage;
-use crate::session::facts::{number, verdict};
+use crate::figures::number;
+use crate::session::facts::verdict;
 use crate::trace::Store;
 
 pub(super) struct Json;

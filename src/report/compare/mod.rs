@@ -1,4 +1,4 @@
-//! Reports of a finished comparison: a [`super::document::Document`], and two formats of
+//! Reports of a finished comparison: a [`crate::document::Document`], and two formats of
 //! their own for programs. Adding one means a file and a line in [`FORMATS`].
 
 mod cells;
@@ -17,9 +17,9 @@ use std::io::{self, Write};
 pub use notes::sentences as oddities;
 pub use page::{document, illustrated};
 
-use super::document::{self, Document};
 use crate::compare::Comparison;
 use crate::compare::tolerance::Judged;
+use crate::document::{self, Document};
 use crate::trace::Store;
 
 /// What a report is about.

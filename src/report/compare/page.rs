@@ -5,11 +5,12 @@ use super::rows::{self, Row};
 use super::{Report, findings, notes, positions};
 use crate::compare::Verdict;
 use crate::compare::verdict::Coverage;
+use crate::document::{Column, Document, Table, Value};
+use crate::figures::figure;
 use crate::model::Checkpoint;
 use crate::plot::View;
-use crate::report::document::{Column, Document, Table, Value};
 use crate::text::safe;
-use crate::wording::{self, Tone, figure};
+use crate::wording::{self, Tone};
 
 /// The report as a document, as short as it fits a terminal.
 pub fn document(report: &Report<'_>) -> Document {

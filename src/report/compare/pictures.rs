@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::Report;
 use crate::compare::Verdict;
+use crate::document::{Block, Document};
 use crate::model::Checkpoint;
 use crate::plot::{self, Cursor, Scene, View};
-use crate::report::document::{Block, Document};
 use crate::session::headless::point_of_interest;
 use crate::session::{Snapshot, Still};
 use crate::wording::Tone;

@@ -2,8 +2,8 @@
 
 use crate::compare::metrics::worse;
 use crate::compare::{CellState, Column as Compared, Severity};
+use crate::document::{Column, Table, Value};
 use crate::model::Checkpoint;
-use crate::report::document::{Column, Table, Value};
 use crate::trace::Store;
 use crate::wording::Tone;
 

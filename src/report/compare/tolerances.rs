@@ -3,7 +3,7 @@
 use super::Report;
 use crate::compare::Verdict;
 use crate::compare::tolerance::Judged;
-use crate::report::document::{Block, Column, Document, Table, Value};
+use crate::document::{Block, Column, Document, Table, Value};
 use crate::wording::Tone;
 
 /// Adds the limits to a page, behind its verdict.
@@ -57,7 +57,7 @@ fn tolerances(judged: &[Judged]) -> Table {
 
 /// The same for programs.
 pub(super) fn json(judged: &[Judged]) -> serde_json::Value {
-    let number = crate::session::facts::number;
+    let number = crate::figures::number;
     let one = |j: &Judged| {
         serde_json::json!({
             "checkpoint": j.checkpoint.map(|c| c.to_string()),

@@ -10,11 +10,11 @@ use ratatui::text::Line;
 use super::triptych::{Places, Table, Triptych};
 use super::{Context, frame, heading, inner_of, put, scale, span};
 use crate::compare::cell::is_per_position;
+use crate::figures::figure;
 use crate::session::{Attention, Focus, Scores};
 use crate::tui::app::Action;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
-use crate::wording::figure;
 
 /// Columns for `h 127` and a space.
 const LABELS: u16 = 6;

@@ -8,13 +8,13 @@ use ratatui::text::{Line, Span};
 use super::pair::alike;
 use super::triptych::{Places, Table, Triptych};
 use super::{Context, frame, heading, inner_of, put, scale, span};
+use crate::figures::figure;
 use crate::model::Checkpoint;
 use crate::palette::Shade;
 use crate::session::{LayerRow, Layers};
 use crate::tui::app::{Action, Mark, Row};
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
-use crate::wording::figure;
 
 /// The layers at hand, and whether they are those of the cursor.
 fn layers(context: Context<'_>) -> Option<(&Layers, bool)> {

@@ -10,11 +10,11 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Context, frame, heading, logits, put, span, text};
+use crate::figures::percent;
 use crate::session::{Diagnosed, DiagnosisState, RunState, Which};
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 use crate::tui::words;
-use crate::wording::percent;
 
 const PANE: PaneKind = PaneKind::Diagnosis;
 

@@ -14,13 +14,13 @@ use ratatui::text::Line;
 
 use super::findings::whose;
 use super::{Context, frame, heading, span, text};
+use crate::figures::{count, percent};
 use crate::garbage;
 use crate::session::Which;
 use crate::trace::Tensor;
 use crate::tui::app::lists::Found;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
-use crate::wording::{count, percent};
 
 /// Values that are listed.
 const LISTED: usize = 32;

@@ -16,10 +16,10 @@ use ratatui::text::{Line, Span};
 
 use super::pair::aligned;
 use super::{Context, frame, heading, put, span};
+use crate::figures::figure;
 use crate::session::Focus;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
-use crate::wording::figure;
 
 /// Heights of a character.
 const STEPS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

@@ -13,10 +13,10 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::{Context, frame, heading, put, span};
+use crate::figures::figure;
 use crate::tui::app::{Action, App};
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
-use crate::wording::figure;
 
 const PANE: PaneKind = PaneKind::Kl;
 

@@ -17,11 +17,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{Context, frame, heading, put, span};
 use crate::compare::TopEntry;
+use crate::figures::{figure, probability};
 use crate::session::Focus;
 use crate::text::safe;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
-use crate::wording::{figure, probability};
 
 /// Draws it.
 pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {

@@ -18,13 +18,14 @@ use super::wires::Wires;
 use super::{Context, frame, heading, inner_of, put, span};
 use crate::compare::CellState;
 use crate::compare::lineage::Lineage;
+use crate::figures::figure;
 use crate::model::Checkpoint;
 use crate::model::checkpoint::Phase;
 use crate::palette::{FIRST_BEYOND, Shade, TABLE_LEN};
 use crate::tui::app::{Action, App, Mark};
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
-use crate::wording::{figure, times};
+use crate::wording::times;
 
 /// Columns of the figures: severity, nmse.
 const FIGURES: [usize; 2] = [8, 9];

@@ -16,12 +16,12 @@ use super::list::fit;
 use super::logits::{bar, figures, visible_spaces};
 use super::{Context, frame, heading, put, span};
 use crate::compare::Ranked;
+use crate::figures::probability;
 use crate::session::Focus;
 use crate::text::safe;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 use crate::tui::words;
-use crate::wording::probability;
 
 const PANE: PaneKind = PaneKind::Ranking;
 

@@ -17,12 +17,13 @@ use ratatui::text::Line;
 
 use super::list::{self, Column, number, text};
 use super::{Context, frame, heading, put, span};
+use crate::figures;
+use crate::session::status;
 use crate::session::{RunState, SourceState, Which};
 use crate::tui::app::Action;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 use crate::tui::words;
-use crate::wording;
 
 const PANE: PaneKind = PaneKind::Records;
 
@@ -130,7 +131,7 @@ fn rate(context: Context<'_>, side: Which) -> Line<'static> {
     };
     let more = match rates.of(side) {
         Some((records, bytes)) if arrives => format!(" · {records:.0}/s · {}/s", megabytes(bytes)),
-        _ if seen > 0 => format!(" · {}", wording::state(status)),
+        _ if seen > 0 => format!(" · {}", status::state(status)),
         _ => String::new(),
     };
     let text = format!("{seen} records · {}{more}", megabytes(rates.bytes(side)));
@@ -141,7 +142,7 @@ fn rate(context: Context<'_>, side: Which) -> Line<'static> {
 }
 
 fn megabytes(bytes: f64) -> String {
-    format!("{} MB", wording::figure(bytes / 1e6))
+    format!("{} MB", figures::figure(bytes / 1e6))
 }
 
 /// `12.345 s`, from a quarter of an hour on `1:02:03 h`.

@@ -4,9 +4,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::span;
+use crate::figures::figure;
 use crate::palette;
 use crate::tui::theme::{Role, Theme};
-use crate::wording::figure;
 
 /// The largest finite magnitude.
 pub fn largest<'a>(values: impl Iterator<Item = &'a f32>) -> f32 {

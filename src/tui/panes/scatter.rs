@@ -10,11 +10,11 @@ use super::histogram::{place, range};
 use super::pair::aligned;
 use super::{Context, frame, heading, put, span};
 use crate::compare::Severity;
+use crate::figures::figure;
 use crate::palette;
 use crate::session::Focus;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::{Role, Theme};
-use crate::wording::figure;
 
 /// Dots of a braille character, by column and by row from the top.
 const DOTS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];

@@ -22,12 +22,14 @@ use super::pair::aligned;
 use super::scale::{self, difference, enlargement, largest};
 use super::{Context, frame, heading, put, span};
 use crate::compare::CellState;
+use crate::figures;
+use crate::figures::figure;
 use crate::session::Focus;
 use crate::trace::Tensor;
 use crate::tui::app::Shown;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
-use crate::wording::{self, figure};
+use crate::wording;
 
 /// Draws it.
 pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
@@ -190,7 +192,7 @@ fn metrics(context: Context<'_>, focus: &Focus, terse: bool) -> Line<'static> {
     } else {
         ("  ", ("max|Δ|", format!("{largest} at {}", metrics.max_at)))
     };
-    for (name, text) in [("nmse", figure(metrics.nmse)), ("cos", wording::cosine(metrics.cosine)), largest] {
+    for (name, text) in [("nmse", figure(metrics.nmse)), ("cos", figures::cosine(metrics.cosine)), largest] {
         spans.push(span(&format!("{gap}{name} "), dim));
         spans.push(span(&text, value));
     }

@@ -12,11 +12,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::list::fit;
 use super::{Context, put, span};
+use crate::session::status;
 use crate::session::{RunState, SideStatus, SourceState};
 use crate::text::safe;
 use crate::tui::theme::Role;
 use crate::tui::words;
-use crate::wording;
 
 /// Draws it in one line or two.
 pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
@@ -107,8 +107,8 @@ fn both_sides(context: Context<'_>, words: (&str, &str), detail: Detail) -> Line
 
 fn source(context: Context<'_>, status: &SideStatus, worded: bool) -> Vec<Span<'static>> {
     let quiet = matches!(status.state, SourceState::Live | SourceState::Ready | SourceState::Ended);
-    let text = if quiet && !worded { words::count(status) } else { wording::state(status) };
-    let style = context.theme.bold(words::role(wording::state_tone(&status.state)));
+    let text = if quiet && !worded { words::count(status) } else { status::state(status) };
+    let style = context.theme.bold(words::role(status::state_tone(&status.state)));
     vec![span(&format!("{} {text}", words::sign(&status.state)), style)]
 }
 

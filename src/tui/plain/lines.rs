@@ -1,6 +1,8 @@
 //! What a snapshot holds, a fact a line.
 
 use crate::compare::{CellState, Column, TopEntry};
+use crate::figures;
+use crate::session::status;
 use crate::session::{Focus, SideStatus, Snapshot};
 use crate::text::safe;
 
@@ -36,7 +38,7 @@ pub(super) fn standing(snapshot: &Snapshot) -> Vec<String> {
 
 fn side(name: &str, status: &SideStatus) -> String {
     let remark = status.remark.as_ref().map(|r| format!(", {r}")).unwrap_or_default();
-    format!("{name}: {}, {}{remark}", words::who(status), wording::state(status))
+    format!("{name}: {}, {}{remark}", words::who(status), status::state(status))
 }
 
 /// What is known of one position, and the garbage found there.
@@ -99,7 +101,7 @@ pub(super) fn cell(focus: &Focus) -> Vec<String> {
             |id: u32| focus.pieces.iter().find(|(i, _)| *i == id).map_or("", |(_, text)| text.as_str());
         let list: Vec<String> = entries
             .iter()
-            .map(|e| format!("“{}” {}", piece(e.token), wording::probability(e.probability)))
+            .map(|e| format!("“{}” {}", piece(e.token), figures::probability(e.probability)))
             .collect();
         (!list.is_empty()).then(|| format!("  {name} expects next: {}", list.join(", ")))
     };

@@ -50,5 +50,5 @@ fn field(text: &str) -> String {
     if is_formula {
         out.insert(0, '\'');
     }
-    crate::plot::csv_field(&out).into_owned()
+    crate::csv::field(&out).into_owned()
 }

@@ -1,6 +1,7 @@
 //! What stands in a table's cell.
 
 use crate::compare::Severity;
+use crate::figures;
 use crate::text::safe;
 use crate::wording::{self, Tone};
 
@@ -66,9 +67,9 @@ impl Value {
             Self::Missing | Self::Toned(..) => "–".to_owned(),
             Self::Text(text) => safe(text).into_owned(),
             Self::Count(n) => n.to_string(),
-            Self::Figure(x) => wording::figure(*x),
-            Self::Percent(x) => wording::percent(*x),
-            Self::Cosine(x) => wording::cosine(*x),
+            Self::Figure(x) => figures::figure(*x),
+            Self::Percent(x) => figures::percent(*x),
+            Self::Cosine(x) => figures::cosine(*x),
             Self::Times(x) => wording::times(Severity(*x)),
             Self::Flag(yes) => (if *yes { "yes" } else { "no" }).to_owned(),
         }
@@ -94,9 +95,9 @@ impl Value {
             Self::Missing | Self::Toned(..) => serde_json::Value::Null,
             Self::Text(text) => text.as_str().into(),
             Self::Count(n) => (*n).into(),
-            Self::Figure(x) | Self::Percent(x) | Self::Cosine(x) => crate::session::facts::number(*x),
+            Self::Figure(x) | Self::Percent(x) | Self::Cosine(x) => figures::number(*x),
             // The shortest digits that are this f32, not those of the f64 next to it.
-            Self::Times(x) => crate::session::facts::number(x.to_string().parse().unwrap_or(f64::from(*x))),
+            Self::Times(x) => figures::number(x.to_string().parse().unwrap_or(f64::from(*x))),
             Self::Flag(yes) => (*yes).into(),
         }
     }
