@@ -1,4 +1,4 @@
-//! Short words and signs that the screen and the plain lines share; sentences are in [`wording`].
+//! Short words and signs that the screen and the plain lines share; sentences are in [`crate::wording`].
 
 use crate::compare::{Ranking, Verdict};
 use crate::figures;
