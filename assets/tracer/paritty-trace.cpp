@@ -181,7 +181,7 @@ class Resolver {
 
     std::optional<Checkpoint> resolve(const ggml_tensor * node) const {
         const std::string name = plain(node);
-        if (name.find(" (") != std::string::npos) return {};  // a view or copy that ggml named itself
+        if (name.find(" (") != std::string::npos) return turned_back(node);  // a view or copy that ggml named itself
         const auto [base, layer] = split_layer(name);
         const std::string op   = ggml_op_desc(node);
         const std::string site = layer < 0 ? outside_layers(name, op) : in_layer(base, layer, op);
@@ -189,8 +189,26 @@ class Resolver {
         return by_sources(node, op);
     }
 
+    // With a quantised cache llama.cpp turns values before it stores them, and attention's output back afterwards,
+    // but gives the name kqv_out to what is not turned back yet.
+    static bool turns(const ggml_tensor * node) {
+        return std::string(ggml_op_desc(node)) == "MUL_MAT" && node->src[0] != nullptr && plain(node->src[0]) == "attn_inp_v_rot";
+    }
+
   private:
     std::set<std::pair<int, std::string>> biases;
+
+    static std::optional<Checkpoint> turned_back(const ggml_tensor * node) {
+        const ggml_tensor * product = node->src[0];
+        if (std::string(ggml_op_desc(node)) != "RESHAPE" || product == nullptr || !turns(product)) return {};
+        for (const ggml_tensor * mix = product->src[1]; mix != nullptr; mix = mix->src[0]) {
+            const auto [base, layer] = split_layer(plain(mix));
+            if (base == "kqv_out" && layer >= 0) return Checkpoint{ "kqv_out", layer };
+            const std::string op = ggml_op_desc(mix);
+            if (op != "RESHAPE" && op != "CONT") return {};
+        }
+        return {};
+    }
 
     bool has_bias(int layer, const std::string & weight) const { return biases.count({ layer, weight }) > 0; }
 
@@ -435,6 +453,7 @@ struct Tap {
     int64_t             columns  = 1;
     std::string         failure;
     const ggml_tensor * pending = nullptr;  // asked for last
+    bool                turned  = false;    // values are, before they are stored
     Checkpoint          checkpoint;
     std::vector<float>  storage, row;
 
@@ -442,8 +461,10 @@ struct Tap {
     bool wants(const ggml_tensor * node) {
         pending = nullptr;
         if (!(node->flags & GGML_TENSOR_FLAG_COMPUTE)) return false;  // a dead branch: never computed
+        turned = turned || Resolver::turns(node);
         const auto found = resolver->resolve(node);
         if (!found || !capture->contains(*found)) return false;
+        if (turned && found->site == "kqv_out" && std::string(node->name).find("kqv_out") != std::string::npos) return false;
         pending    = node;
         checkpoint = *found;
         return true;

@@ -15,6 +15,7 @@ pub mod resolve;
 pub mod rows;
 pub mod run;
 pub mod sample;
+pub mod turned;
 pub mod weights;
 
 use std::ffi::CStr;

@@ -6,8 +6,9 @@ use super::LlamaError;
 use super::node::{Node, NodeSink};
 use super::resolve::{GraphNode, Resolver};
 use super::rows::Rows;
+use super::turned::turns;
 use crate::engine::run::RecordSink;
-use crate::model::{CaptureSet, Checkpoint};
+use crate::model::{CaptureSet, Checkpoint, Site};
 
 /// Buffers that are reused from node to node and from batch to batch.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub struct Recorder<'a> {
     pub buffers: &'a mut Buffers,
     /// The node that was asked for last, so that it is named only once.
     pub pending: Option<(*const (), Checkpoint)>,
+    /// Whether values were turned before they were stored.
+    pub turned: bool,
     /// Why the pass was ended.
     pub failure: Option<LlamaError>,
 }
@@ -60,11 +63,17 @@ impl Recorder<'_> {
 
 impl NodeSink for Recorder<'_> {
     fn wants(&mut self, node: Node<'_>) -> bool {
+        self.turned = self.turned || turns(&node);
+        // What has llama.cpp's own name has not been turned back yet.
+        let early = |checkpoint: Checkpoint| {
+            let named = || node.name().contains(Site::KqvOut.name());
+            self.turned && checkpoint.site() == Site::KqvOut && named()
+        };
         self.pending = node
             .is_live()
             .then(|| self.resolver.resolve(&node))
             .flatten()
-            .filter(|&checkpoint| self.capture.contains(checkpoint))
+            .filter(|&checkpoint| self.capture.contains(checkpoint) && !early(checkpoint))
             .map(|checkpoint| (node.id(), checkpoint));
         self.pending.is_some()
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::names;
+use super::{names, turned};
 use crate::model::{Checkpoint, Site};
 
 /// What the resolver looks at: a node and where its data comes from. Data is never read.
@@ -46,7 +46,7 @@ impl Resolver {
     pub fn resolve(&self, node: &impl GraphNode) -> Option<Checkpoint> {
         let name = names::without_backend(node.name());
         if names::is_automatic(name) {
-            return None;
+            return turned::turned_back(node).map(|layer| Checkpoint::layer(Site::KqvOut, layer));
         }
         let (base, layer) = names::split_layer(name);
         let by_name = match layer {
@@ -250,6 +250,20 @@ mod tests {
         let fused = named("node_27", "FLASH_ATTN_EXT");
         let joined = Made("kqv_out-0", "RESHAPE", vec![fused.clone()]);
         check(&Resolver::default(), &[(fused, None), (joined, Some("kqv_out-0"))]);
+    }
+
+    #[test]
+    fn what_is_turned_for_a_quantised_cache_is_attention_once_it_is_turned_back() {
+        let matrix = || leaf("CPU#attn_inp_v_rot#0");
+        let values = Made("node_9", "MUL_MAT", vec![matrix(), named("Vcur-1 (reshaped)", "RESHAPE")]);
+        let mix = Made("kqv_out-1", "RESHAPE", vec![named("node_27", "FLASH_ATTN_EXT")]);
+        let flat = Made("kqv_out-1 (reshaped)", "RESHAPE", vec![mix]);
+        let back = Made("", "MUL_MAT", vec![matrix(), flat]);
+        assert!(turned::turns(&values) && turned::turns(&back));
+        assert!(!turned::turns(&named("kq-0", "MUL_MAT")));
+        let stored = Made(" (reshaped)", "RESHAPE", vec![values]);
+        let out = Made(" (reshaped)", "RESHAPE", vec![back]);
+        check(&Resolver::default(), &[(stored, None), (out, Some("kqv_out-1"))]);
     }
 
     #[test]

@@ -90,6 +90,7 @@ impl LlamaRun {
             out: &mut *out,
             buffers: &mut self.buffers,
             pending: None,
+            turned: false,
             failure: None,
         };
         let done = self.context.decode(tokens, &mut recorder);
