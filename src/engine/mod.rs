@@ -9,6 +9,7 @@ pub mod own_run;
 pub mod record;
 pub(crate) mod request;
 pub mod run;
+mod tensors;
 pub mod worker;
 
 use crate::model::{CaptureSet, Checkpoint, Graph};

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::bytes;
 use super::merge::merge;
 use super::pre::PreTokenizer;
-use super::vocab::{Attr, DefaultIds, Vocab};
+use super::vocab::{DefaultIds, Vocab};
 use crate::gguf::{Gguf, GgufError};
 
 pub(super) const DEFAULT_IDS: DefaultIds = DefaultIds { bos: Some(11), eos: Some(11), unk: None };
@@ -69,21 +69,8 @@ impl Bpe {
     }
 }
 
-pub(super) fn piece(vocab: &Vocab, id: u32) -> Vec<u8> {
-    let attr = vocab.attr(id);
-    if attr.is(Attr::UNKNOWN.or(Attr::CONTROL).or(Attr::USER_DEFINED)) {
-        vocab.text(id).to_vec()
-    } else if attr.is(Attr::NORMAL) {
-        unescape(vocab.text(id))
-    } else if attr.is(Attr::BYTE) {
-        vec![vocab.byte(id)]
-    } else {
-        Vec::new()
-    }
-}
-
 /// The bytes that `text` stands for. A character outside the alphabet shows as llama.cpp shows it.
-fn unescape(text: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for c in String::from_utf8_lossy(text).chars() {
         if let Some(byte) = bytes::decode(c) {

@@ -10,7 +10,7 @@ mod vocab;
 
 use crate::gguf::{Gguf, GgufError};
 use special::Fragment;
-use vocab::Vocab;
+use vocab::{Attr, Vocab};
 
 /// Why a file's vocabulary cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -108,9 +108,18 @@ impl Tokenizer {
         if id as usize >= self.n_vocab() {
             return Vec::new();
         }
-        match &self.kind {
-            Kind::Spm(_) => spm::piece(&self.vocab, id),
-            Kind::Bpe(_) => bpe::piece(&self.vocab, id),
+        let attr = self.vocab.attr(id);
+        if attr.is(Attr::UNKNOWN.or(Attr::CONTROL).or(Attr::USER_DEFINED)) {
+            self.vocab.text(id).to_vec()
+        } else if attr.is(Attr::NORMAL) {
+            match &self.kind {
+                Kind::Spm(_) => spm::unescape(self.vocab.text(id)),
+                Kind::Bpe(_) => bpe::unescape(self.vocab.text(id)),
+            }
+        } else if attr.is(Attr::BYTE) {
+            vec![self.vocab.byte(id)]
+        } else {
+            Vec::new()
         }
     }
 

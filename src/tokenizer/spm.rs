@@ -4,7 +4,7 @@
 use std::cmp::{Ordering, Reverse};
 
 use super::merge::merge;
-use super::vocab::{Attr, DefaultIds, Vocab};
+use super::vocab::{DefaultIds, Vocab};
 use crate::gguf::{Gguf, GgufError};
 
 /// How such vocabularies write a space.
@@ -74,21 +74,8 @@ fn byte_token(vocab: &Vocab, byte: u8) -> Option<u32> {
     vocab.find(format!("<0x{byte:02X}>").as_bytes()).or_else(|| vocab.find(&[byte])).or(vocab.unk)
 }
 
-pub(super) fn piece(vocab: &Vocab, id: u32) -> Vec<u8> {
-    let attr = vocab.attr(id);
-    if attr.is(Attr::UNKNOWN.or(Attr::CONTROL).or(Attr::USER_DEFINED)) {
-        vocab.text(id).to_vec()
-    } else if attr.is(Attr::NORMAL) {
-        unescape(vocab.text(id))
-    } else if attr.is(Attr::BYTE) {
-        vec![vocab.byte(id)]
-    } else {
-        Vec::new()
-    }
-}
-
 /// `text`, which need not be UTF-8, with spaces for [`SPACE`].
-fn unescape(text: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for chunk in text.utf8_chunks() {
         out.extend(chunk.valid().replace(SPACE, " ").as_bytes());

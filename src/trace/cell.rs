@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Dtype;
+use super::limits::{MAX_FOREIGN, MAX_NOTES, MAX_QUOTE};
 
 /// What a token line says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,4 +86,26 @@ pub struct Notes {
     /// Runs that were recorded in the same file before the one shown: a header after records begins
     /// a new run.
     pub earlier_runs: u64,
+}
+
+impl Notes {
+    /// Counts a line that is no record, and keeps the reason.
+    pub(super) fn skip(&mut self, line: u64, reason: impl Into<String>) {
+        self.skipped_count += 1;
+        self.note(line, reason);
+    }
+
+    /// Keeps what is to be said of a line that counts all the same.
+    pub(super) fn note(&mut self, line: u64, reason: impl Into<String>) {
+        if self.skipped.len() < MAX_NOTES {
+            self.skipped.push((line, reason.into()));
+        }
+    }
+
+    /// Counts a record of a checkpoint that paritty does not know.
+    pub(super) fn foreign(&mut self, name: &str) {
+        let short: String = name.chars().take(MAX_QUOTE).collect();
+        let room = self.foreign.len() < MAX_FOREIGN || self.foreign.contains_key(&short);
+        *self.foreign.entry(if room { short } else { "(further names)".to_owned() }).or_default() += 1;
+    }
 }

@@ -1,12 +1,13 @@
 //! What a trace says, without its values: tokens and cells by position.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Header;
 use super::arrivals::Arrivals;
 use super::cell::{Cell, Notes, Place, Token};
 use super::entry::{Entry, Shapes};
-use super::limits::{MAX_FOREIGN, MAX_NAMES, MAX_NOTES, MAX_QUOTE};
+use super::limits::MAX_QUOTE;
+use super::names::Names;
 use super::record::{RawPlace, Record, TensorRecord};
 use super::sidecar::Sidecar;
 use crate::model::Checkpoint;
@@ -55,7 +56,7 @@ pub struct Index {
     shapes: Shapes,
     /// Columns that the writer said are complete.
     complete: usize,
-    names: HashMap<Box<str>, Option<Checkpoint>>,
+    names: Names,
 }
 
 impl Index {
@@ -69,7 +70,7 @@ impl Index {
                     self.notes.earlier_runs += 1;
                 }
                 if let Some(problem) = problem.or_else(|| header.sidecar_problem()) {
-                    self.note(number, problem);
+                    self.notes.note(number, problem);
                 }
                 self.begun = false;
                 self.header = Some(*header);
@@ -119,8 +120,8 @@ impl Index {
                 Place::Sidecar { offset }
             }
         };
-        let Some(checkpoint) = self.checkpoint(&record.name) else {
-            return self.foreign(&record.name);
+        let Some(checkpoint) = self.names.checkpoint(&record.name) else {
+            return self.notes.foreign(&record.name);
         };
         let Some((shape_number, shape)) = self.shapes.take(record.shape.axes()) else {
             return self.skip(number, "shape: more different shapes than can be kept");
@@ -266,32 +267,7 @@ impl Index {
 
     /// Counts a line that is no record, and keeps the reason.
     pub fn skip(&mut self, number: u64, reason: impl Into<String>) {
-        self.notes.skipped_count += 1;
-        self.note(number, reason);
-    }
-
-    fn note(&mut self, number: u64, reason: impl Into<String>) {
-        if self.notes.skipped.len() < MAX_NOTES {
-            self.notes.skipped.push((number, reason.into()));
-        }
-    }
-
-    fn foreign(&mut self, name: &str) {
-        let short: String = name.chars().take(MAX_QUOTE).collect();
-        let foreign = &mut self.notes.foreign;
-        let room = foreign.len() < MAX_FOREIGN || foreign.contains_key(&short);
-        *foreign.entry(if room { short } else { "(further names)".to_owned() }).or_default() += 1;
-    }
-
-    fn checkpoint(&mut self, name: &str) -> Option<Checkpoint> {
-        if let Some(known) = self.names.get(name) {
-            return *known;
-        }
-        let checkpoint = name.parse().ok();
-        if self.names.len() < MAX_NAMES && name.len() <= MAX_QUOTE {
-            self.names.insert(name.into(), checkpoint);
-        }
-        checkpoint
+        self.notes.skip(number, reason);
     }
 }
 

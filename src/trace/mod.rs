@@ -37,6 +37,7 @@ mod entry;
 pub mod header;
 mod index;
 mod limits;
+mod names;
 mod read;
 mod record;
 mod scan;

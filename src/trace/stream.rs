@@ -2,7 +2,7 @@
 //! not grow with the trace. For work that looks at every record once; records that a later line
 //! repeats or voids are seen as well.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use std::sync::Arc;
 use memchr::{memchr, memmem, memrchr};
 
 use super::cell::{Notes, Tensor, Token};
-use super::limits::{MAX_FOREIGN, MAX_LINE, MAX_NAMES, MAX_NOTES, MAX_QUOTE};
+use super::limits::{MAX_LINE, MAX_NAMES, MAX_QUOTE};
+use super::names::Names;
 use super::record::{self, RawPlace, Record};
 use super::sidecar::Sidecar;
 use super::source::open_regular;
@@ -119,7 +120,7 @@ pub struct Stream {
     ended: bool,
     any: bool,
     shapes: HashSet<Arc<[u32]>>,
-    names: HashMap<Box<str>, Option<Checkpoint>>,
+    names: Names,
 }
 
 impl Stream {
@@ -152,7 +153,7 @@ impl Stream {
             ended: false,
             any: false,
             shapes: HashSet::new(),
-            names: HashMap::new(),
+            names: Names::default(),
         })
     }
 
@@ -289,7 +290,7 @@ impl Stream {
                     return Err(TraceError::NotATrace { path: self.path.clone(), problem });
                 }
                 if let Some(problem) = problem.or_else(|| header.sidecar_problem()) {
-                    self.note(problem);
+                    self.notes.note(self.lines, problem);
                 }
                 self.notes.earlier_runs += u64::from(self.any);
                 self.sidecar = Arc::new(Sidecar::of(&self.path, &header));
@@ -317,8 +318,8 @@ impl Stream {
                     let inner = &inner[..inner.len().min(MAX_QUOTE)];
                     self.team = Some(String::from_utf8_lossy(inner).into_owned());
                 }
-                let Some(checkpoint) = self.checkpoint(&tensor.name) else {
-                    self.foreign(&tensor.name);
+                let Some(checkpoint) = self.names.checkpoint(&tensor.name) else {
+                    self.notes.foreign(&tensor.name);
                     self.any = true;
                     return Ok(());
                 };
@@ -365,32 +366,7 @@ impl Stream {
     }
 
     fn skip(&mut self, reason: impl Into<String>) {
-        self.notes.skipped_count += 1;
-        self.note(reason);
-    }
-
-    fn note(&mut self, reason: impl Into<String>) {
-        if self.notes.skipped.len() < MAX_NOTES {
-            self.notes.skipped.push((self.lines, reason.into()));
-        }
-    }
-
-    fn foreign(&mut self, name: &str) {
-        let short: String = name.chars().take(MAX_QUOTE).collect();
-        let foreign = &mut self.notes.foreign;
-        let room = foreign.len() < MAX_FOREIGN || foreign.contains_key(&short);
-        *foreign.entry(if room { short } else { "(further names)".to_owned() }).or_default() += 1;
-    }
-
-    fn checkpoint(&mut self, name: &str) -> Option<Checkpoint> {
-        if let Some(known) = self.names.get(name) {
-            return *known;
-        }
-        let checkpoint = name.parse().ok();
-        if self.names.len() < MAX_NAMES && name.len() <= MAX_QUOTE {
-            self.names.insert(name.into(), checkpoint);
-        }
-        checkpoint
+        self.notes.skip(self.lines, reason);
     }
 
     fn shape(&mut self, axes: &[u32]) -> Arc<[u32]> {

@@ -8,10 +8,9 @@ use super::ops;
 use super::real::Real;
 use super::weights::Matrix;
 
-use crate::engine::EngineError;
-use crate::gguf::{Gguf, GgufError};
+use crate::engine::{EngineError, tensors};
+use crate::gguf::Gguf;
 use crate::model::graph::Attention;
-use crate::model::hparams::ModelError;
 use crate::model::view;
 use crate::model::{Node, Op, View};
 
@@ -49,15 +48,15 @@ impl Bound {
     }
 
     fn through(gguf: &Arc<Gguf>, node: &Node, views: &[View]) -> Result<Self, EngineError> {
-        let info = |name: &str| gguf.tensor(name).ok_or_else(|| missing(gguf, name));
-        let values = |name: &str| gguf.to_f32(info(name)?).map_err(model);
+        let info = |name: &str| tensors::info(gguf, name);
+        let values = |name: &str| gguf.to_f32(info(name)?).map_err(tensors::failed);
         let mut bound =
             Self { matrix: None, vector: None, bias: None, frequencies: Vec::new(), departed: None };
         if let Some(name) = &node.weight {
             if matches!(node.op, Op::Embed | Op::PosEmbed | Op::MatMul) {
-                bound.matrix = Some(Matrix::through(gguf, info(name)?, views).map_err(model)?);
+                bound.matrix = Some(Matrix::through(gguf, info(name)?, views).map_err(tensors::failed)?);
             } else {
-                bound.vector = Some(view::read(gguf, info(name)?, views).map_err(model)?);
+                bound.vector = Some(view::read(gguf, info(name)?, views).map_err(tensors::failed)?);
             }
         }
         if let Some(name) = &node.bias {
@@ -180,16 +179,4 @@ fn each_head<T: Real>(
     } else {
         out.par_chunks_mut(per_head).enumerate().for_each(|(head, out)| one(head, out));
     }
-}
-
-fn missing(gguf: &Gguf, name: &str) -> EngineError {
-    EngineError::Model(ModelError::Tensor {
-        path: gguf.path().to_owned(),
-        tensor: name.to_owned(),
-        problem: "missing; the graph needs it".into(),
-    })
-}
-
-fn model(error: GgufError) -> EngineError {
-    EngineError::Model(error.into())
 }

@@ -8,10 +8,9 @@ use rayon::prelude::*;
 use super::device::Device;
 use super::error::CudaError;
 use super::memory::{ALIGNMENT, Buffer, Pinned};
-use crate::engine::EngineError;
 use crate::engine::cpu::rope_frequencies;
-use crate::gguf::{Gguf, GgufError, TensorInfo, WeightType};
-use crate::model::hparams::ModelError;
+use crate::engine::{EngineError, tensors};
+use crate::gguf::{Gguf, TensorInfo, WeightType};
 use crate::model::{Graph, Op};
 
 /// Bytes of one transfer: large enough for the bus's speed, small enough that filling and sending overlap
@@ -69,8 +68,8 @@ impl<'a> Plan<'a> {
             let is_matrix = matches!(node.op, Op::Embed | Op::PosEmbed | Op::MatMul);
             for (name, as_matrix) in [(&node.weight, is_matrix), (&node.bias, false)] {
                 let Some(name) = name else { continue };
-                let info = gguf.tensor(name).ok_or_else(|| missing(gguf, name))?;
-                gguf.dequantizer(info).map_err(model)?;
+                let info = tensors::info(gguf, name)?;
+                gguf.dequantizer(info).map_err(tensors::failed)?;
                 if as_matrix {
                     matrices.insert(name, info)
                 } else {
@@ -80,8 +79,8 @@ impl<'a> Plan<'a> {
             if let Op::Rope(rope) = &node.op {
                 let factors = match &rope.factors {
                     Some(name) => {
-                        let info = gguf.tensor(name).ok_or_else(|| missing(gguf, name))?;
-                        Some(gguf.to_f32(info).map_err(model)?)
+                        let info = tensors::info(gguf, name)?;
+                        Some(gguf.to_f32(info).map_err(tensors::failed)?)
                     }
                     None => None,
                 };
@@ -126,7 +125,7 @@ impl<'a> Plan<'a> {
             pipe.send(at(*offset), bytemuck::cast_slice(frequencies), &mut |_| {})?;
         }
         for (info, offset) in &self.vectors {
-            let values = self.gguf.to_f32(info).map_err(model)?;
+            let values = self.gguf.to_f32(info).map_err(tensors::failed)?;
             pipe.send(at(*offset), bytemuck::cast_slice(&values), &mut |_| {})?;
         }
         for (info, offset) in &self.matrices {
@@ -232,16 +231,4 @@ fn place(end: &mut usize, bytes: usize) -> usize {
     let at = end.next_multiple_of(ALIGNMENT);
     *end = at + bytes;
     at
-}
-
-fn missing(gguf: &Gguf, name: &str) -> EngineError {
-    EngineError::Model(ModelError::Tensor {
-        path: gguf.path().to_owned(),
-        tensor: name.to_owned(),
-        problem: "missing; the graph needs it".into(),
-    })
-}
-
-fn model(error: GgufError) -> EngineError {
-    EngineError::Model(error.into())
 }
