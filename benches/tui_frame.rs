@@ -1,76 +1,245 @@
-//! Time of one frame: drawing a session of 64 layers × 512 positions, and taking in a snapshot in
-//! which one position is new.
+//! Time of a frame and bytes sent to the terminal, in a session of 80 layers × 4,096 positions × every
+//! checkpoint, at three sizes, in every view.
+//!
+//! `cargo bench --bench tui_frame`; `PARITTY_BENCH_POSITIONS` makes it shorter, `PARITTY_BENCH_JSON=1` prints
+//! JSON lines. What is drawn goes through the program's own backend into a writer that counts. Times are
+//! processor time of the thread that draws, so that other programs on the machine do not count.
+//!
+//! - *key*: an arrow moves the cursor and a frame is drawn;
+//! - *values*: the session's answer for the new cell comes, and a frame is drawn with it;
+//! - *step*: a snapshot with one new position comes while the cursor follows the newest;
+//! - bytes of a step are those of both frames that it makes: the step's and that of the new cell's values.
+
+#![allow(clippy::print_stdout, reason = "a bench talks")]
 
 #[path = "../tests/common/snapshots.rs"]
 mod snapshots;
 
-use std::hint::black_box;
-use std::sync::Arc;
+mod common;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Process, Sample, ms};
+use paritty::compare::Column;
 use paritty::palette::Ground;
 use paritty::session::{Command, Snapshot};
-use paritty::tui::app::{Action, App};
+use paritty::tui::app::{Action, App, Target};
 use paritty::tui::panes::Context;
 use paritty::tui::theme::{Depth, Theme};
 use paritty::tui::views::View;
-use paritty::tui::{Keymap, view};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
+use paritty::tui::{Keymap, terminal, view};
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
 use snapshots::Scene;
 
 const THEME: Theme = Theme::new(Depth::TrueColor, Ground::Dark);
+const SIZES: [(u16, u16); 3] = [(80, 24), (200, 60), (300, 100)];
+/// Frames of each kind in each view at each size.
+const FRAMES: usize = 100;
+/// New positions.
+const STEPS: usize = 50;
+/// Where keys move the cursor to: along, and now and then to another row or far away.
+const MOVES: [Action; 10] = [
+    Action::Right,
+    Action::Right,
+    Action::Up,
+    Action::Right,
+    Action::FarRight,
+    Action::Down,
+    Action::Left,
+    Action::PageUp,
+    Action::Right,
+    Action::PageDown,
+];
 
-fn frames(criterion: &mut Criterion) {
-    let scene = Scene::large();
-    let first = App::new(Arc::new(scene.snapshot()));
-    let cursor = first.cursor();
-    let snapshot = Arc::new(scene.focused(cursor.position, cursor.checkpoint));
-    let keymap = Keymap::default();
-    let mut group = criterion.benchmark_group("frame, 64 layers × 512 positions");
-    for (width, height) in [(80, 24), (200, 60)] {
-        for (name, actions) in [
-            ("overview", &[][..]),
-            ("overview, all at once", &[Action::Fit][..]),
-            ("layer", &[Action::Drill][..]),
-            ("tensor", &[Action::Drill, Action::Drill][..]),
-            ("channels", &[Action::Look(View::Channels)][..]),
-            ("attention", &[Action::Look(View::Attention)][..]),
-        ] {
-            let mut app = App::new(Arc::clone(&snapshot));
-            for action in actions {
-                app.update(action.clone());
-            }
-            if let Some(Command::Focus(wanted)) = app.wanted_focus() {
-                app.asked_for_focus();
-                app.set_snapshot(Arc::new(scene.answered(wanted)));
-            }
-            let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a buffer");
-            group.bench_function(format!("{width}×{height} {name}"), |bencher| {
-                bencher.iter(|| {
-                    let context = Context { app: black_box(&app), theme: &THEME, keymap: &keymap };
-                    terminal.draw(|frame| view::draw(frame, context)).expect("drawn");
-                });
-            });
+/// Counts what would be sent.
+#[derive(Clone, Default)]
+struct Counter(Rc<Cell<usize>>);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.set(self.0.get() + bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A terminal that shows an app.
+struct Shown {
+    app: App,
+    keymap: Keymap,
+    terminal: Terminal<CrosstermBackend<Counter>>,
+    sent: Counter,
+}
+
+/// Times and bytes of one kind of frame.
+#[derive(Default)]
+struct Frames {
+    times: Sample<Duration>,
+    bytes: Sample<usize>,
+}
+
+impl Shown {
+    fn new(snapshot: &Arc<Snapshot>, view: View, (width, height): (u16, u16)) -> Self {
+        let mut app = App::new(Arc::clone(snapshot));
+        app.update(Action::Look(view));
+        let sent = Counter::default();
+        let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
+        let backend = CrosstermBackend::new(sent.clone());
+        let terminal =
+            Terminal::with_options(backend, TerminalOptions { viewport }).expect("a terminal of fixed size");
+        Self { app, keymap: Keymap::default(), terminal, sent }
+    }
+
+    /// Changes the state, draws a frame, and says what processor time that took and what it sent.
+    fn frame(&mut self, change: impl FnOnce(&mut App)) -> (Duration, usize) {
+        self.sent.0.set(0);
+        let begun = common::processor_of_thread();
+        change(&mut self.app);
+        let context = Context { app: &self.app, theme: &THEME, keymap: &self.keymap };
+        terminal::frame(&mut self.terminal, |frame| view::draw(frame, context)).expect("drawn");
+        (common::processor_of_thread().saturating_sub(begun), self.sent.0.get())
+    }
+
+    /// A frame with a newer snapshot.
+    fn take(&mut self, snapshot: Arc<Snapshot>) -> (Duration, usize) {
+        self.frame(|app| {
+            app.set_snapshot(snapshot);
+        })
+    }
+
+    /// The session's answer to what the screen wants now, if it wants anything.
+    fn answer(&mut self, scene: &Scene) -> Option<Arc<Snapshot>> {
+        let Some(Command::Focus(wanted)) = self.app.wanted_focus() else { return None };
+        self.app.asked_for_focus();
+        let focus = Some(Arc::new(scene.answer(wanted)));
+        Some(Arc::new(Snapshot { focus, ..Snapshot::clone(self.app.snapshot()) }))
+    }
+}
+
+impl Frames {
+    fn add(&mut self, (time, bytes): (Duration, usize)) {
+        self.times.add(time);
+        self.bytes.add(bytes);
+    }
+}
+
+/// The cursor moves through the middle of the session.
+fn keys(shown: &mut Shown, scene: &Scene, frames: usize) -> [Frames; 2] {
+    let middle = Target { position: Some(scene.positions / 2), ..Target::default() };
+    shown.frame(|app| app.update(Action::Jump(middle)));
+    let mut all = [Frames::default(), Frames::default()];
+    for action in MOVES.iter().cycle().take(frames) {
+        all[0].add(shown.frame(|app| app.update(action.clone())));
+        if let Some(answer) = shown.answer(scene) {
+            all[1].add(shown.take(answer));
         }
     }
-    group.finish();
+    all
 }
 
-fn snapshots_taken_in(criterion: &mut Criterion) {
-    let all = Scene::large().snapshot();
-    let mut shorter: Snapshot = all.clone();
-    shorter.columns.pop();
-    let (all, shorter) = (Arc::new(all), Arc::new(shorter));
-    let mut app = App::new(Arc::clone(&shorter));
-    app.update(Action::First);
-    criterion.bench_function("take in one new position of 512", |bencher| {
-        bencher.iter(|| {
-            app.set_snapshot(Arc::clone(black_box(&all)));
-            app.set_snapshot(Arc::clone(black_box(&shorter)));
-        });
-    });
+/// One position after the other comes, and the cursor follows.
+fn steps(shown: &mut Shown, scene: &Scene, whole: &Snapshot, steps: usize) -> Frames {
+    let first = whole.columns.len() - steps;
+    shown.take(up_to(whole, first));
+    shown.frame(|app| app.update(Action::Last));
+    shown.frame(|app| app.update(Action::Follow));
+    let mut all = Frames::default();
+    for n in first + 1..=whole.columns.len() {
+        let newer =
+            Snapshot { focus: shown.app.snapshot().focus.clone(), ..Snapshot::clone(&up_to(whole, n)) };
+        let (time, mut bytes) = shown.take(Arc::new(newer));
+        if let Some(answer) = shown.answer(scene) {
+            bytes += shown.take(answer).1;
+        }
+        all.add((time, bytes));
+    }
+    all
 }
 
-criterion_group!(benches, frames, snapshots_taken_in);
-criterion_main!(benches);
+/// The session when so many positions were there.
+fn up_to(whole: &Snapshot, columns: usize) -> Arc<Snapshot> {
+    let mut tokens = whole.tokens.to_vec();
+    tokens.truncate(columns);
+    let columns = whole.columns[..columns].to_vec();
+    Arc::new(Snapshot { tokens: Arc::new(tokens), columns, ..whole.clone() })
+}
+
+/// The same with every position judged anew, as when the noise of a pair becomes known.
+fn judged_anew(whole: &Snapshot) -> Arc<Snapshot> {
+    let copy = |column: &Arc<Column>| Arc::new(Column::clone(column));
+    Arc::new(Snapshot { columns: whole.columns.iter().map(copy).collect(), ..whole.clone() })
+}
+
+fn main() {
+    let asked = common::asked();
+    let positions = if asked { common::from_environment("PARITTY_BENCH_POSITIONS", 4096) } else { 8 };
+    let (frames, new) = if asked { (FRAMES, STEPS.min(positions as usize / 2)) } else { (2, 2) };
+    let json = std::env::var_os("PARITTY_BENCH_JSON").is_some();
+    let scene = Scene::whole(positions);
+    let before = Process::this().memory("VmRSS:");
+    let whole = Arc::new(scene.snapshot());
+    let cells: usize = whole.columns.iter().map(|c| c.cells.len()).sum();
+    let used = Process::this().memory("VmRSS:").saturating_sub(before);
+    if !json {
+        println!("{}; {} layers × {positions} positions: {cells} cells", common::machine(), scene.layers);
+        println!("the snapshot of them all takes {} MB", used >> 20);
+        println!("milliseconds of processor time a frame and kilobytes sent: median, 99th percentile\n");
+        println!(
+            "{:<20} {:>16} {:>16} {:>16} {:>16} {:>16}",
+            "", "key", "values", "step", "kB a key", "kB a step"
+        );
+    }
+    for size in SIZES {
+        for &view in View::ALL {
+            let mut shown = Shown::new(&whole, view, size);
+            let [key, values] = keys(&mut shown, &scene, frames);
+            let step = steps(&mut shown, &scene, &whole, new);
+            let name = format!("{}×{} {}", size.0, size.1, view.info().id);
+            if json {
+                let times = |f: &Frames| [f.times.median(), f.times.late()].map(|t| t.as_secs_f64() * 1e3);
+                let bytes = |f: &Frames| [f.bytes.median(), f.bytes.late()];
+                let line = serde_json::json!({
+                    "width": size.0, "height": size.1, "view": view.info().id, "cells": cells,
+                    "key_ms": times(&key), "values_ms": times(&values), "step_ms": times(&step),
+                    "key_bytes": bytes(&key), "step_bytes": bytes(&step),
+                });
+                println!("{line}");
+                continue;
+            }
+            let times = |f: &Frames| format!("{} {:>6}", ms(f.times.median()), ms(f.times.late()));
+            let kb = |bytes: usize| format!("{:.1}", bytes as f64 / 1e3);
+            let bytes = |f: &Frames| format!("{} {:>6}", kb(f.bytes.median()), kb(f.bytes.late()));
+            println!(
+                "{name:<20} {:>16} {:>16} {:>16} {:>16} {:>16}",
+                times(&key),
+                times(&values),
+                times(&step),
+                bytes(&key),
+                bytes(&step)
+            );
+        }
+    }
+    let other = judged_anew(&whole);
+    let mut shown = Shown::new(&whole, View::Overview, SIZES[2]);
+    let mut all = Sample::default();
+    for snapshot in [&other, &whole].into_iter().cycle().take(10) {
+        all.add(shown.take(Arc::clone(snapshot)).0);
+    }
+    if !json {
+        println!(
+            "\nevery position judged anew, {}×{} overview: {}",
+            SIZES[2].0,
+            SIZES[2].1,
+            common::in_words(&all)
+        );
+    }
+}

@@ -1,5 +1,7 @@
 //! What is known about one position.
 
+use std::sync::Arc;
+
 use super::cell::{CellResult, CellState, Severity};
 use super::expect::Measured;
 use super::logits::LogitMetrics;
@@ -31,7 +33,7 @@ impl Column {
 }
 
 /// One position with the figures behind its cells.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Figures {
     /// The position.
     pub position: u32,
@@ -86,7 +88,7 @@ pub struct Summary {
 #[derive(Debug, Default)]
 pub(super) struct Detail {
     /// Figures of the compared cells.
-    pub figures: Figures,
+    pub figures: Arc<Figures>,
     /// What the column says under the current rules.
     pub summary: Summary,
     /// Lines of the records behind each cell.

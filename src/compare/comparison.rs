@@ -7,12 +7,12 @@ use super::Verdict;
 use super::align::{self, Alignment, Tokens};
 use super::column::{Column, Detail, Figures, Presence};
 use super::correlate::Fingerprints;
-use super::evaluate::{Rules, evaluate};
+use super::evaluate::Rules;
 use super::evidence::NodeStats;
 use super::judge::{self, Case};
-use super::lineage::Lineage;
 use super::noise::Noise;
 use super::reading::{Reader, Reading};
+use super::settling::{self, Settled, Settling};
 use super::weights;
 use crate::garbage::recording::{self, Note};
 use crate::model::{Checkpoint, Site};
@@ -33,10 +33,14 @@ pub struct Comparison {
     fingerprints: Fingerprints,
     reader: Reader,
     alignment: Option<Alignment>,
-    /// Positions in `stats` when all of them were last looked at together.
+    /// How many positions there were when all of them were last looked at together.
     evaluated: usize,
-    /// Whether something was compared since then.
-    unseen: bool,
+    /// Positions compared since then.
+    unseen: BTreeSet<u32>,
+    /// And those that a look that is being taken is the first to see.
+    looking: Option<BTreeSet<u32>>,
+    /// Another one as soon as everything compared is void.
+    era: Arc<()>,
     concluded: bool,
     /// That embeddings are of tables rounded in two ways, once nothing more comes.
     embeddings: Option<String>,
@@ -52,8 +56,26 @@ impl Comparison {
     }
 
     /// Compares `positions` again (those whose stores changed). Cheap for cells that did not change.
+    /// Looks at all positions together where that is due.
     pub fn update(&mut self, reference: &Store, candidate: &Store, positions: &[u32]) {
         let stores = [reference, candidate];
+        self.compare(stores, positions);
+        if self.is_due(reference, candidate) {
+            self.evaluate(stores);
+        }
+        self.judge();
+    }
+
+    /// As [`Comparison::update`], without ever looking at all positions together: the caller sees to that
+    /// when it [is due](Comparison::is_due). Until then a verdict without alarm stays as it is.
+    pub fn take_in(&mut self, reference: &Store, candidate: &Store, positions: &[u32]) {
+        self.compare([reference, candidate], positions);
+        if !self.stats_stale && !self.is_alarmed() {
+            self.judge();
+        }
+    }
+
+    fn compare(&mut self, stores: [&Store; 2], positions: &[u32]) {
         let mut work: BTreeSet<u32> = positions.iter().copied().collect();
         self.refresh_headers(stores, &mut work);
         self.take_tokens(stores, &work);
@@ -66,33 +88,110 @@ impl Comparison {
                 self.columns.iter().zip(&self.details).filter(|(_, d)| pending(d)).map(|(c, _)| c.position),
             );
         }
-        self.unseen |= !work.is_empty();
-        for position in work {
+        for &position in &work {
             self.compare_position(stores, position);
         }
+        self.unseen.extend(work);
         // Values may have been what tells whether the runs correspond.
         let mut again = BTreeSet::new();
         self.align(&mut again);
-        for position in again {
+        for &position in &again {
             self.compare_position(stores, position);
         }
+        self.unseen.extend(again);
+    }
+
+    /// Whether all positions should be looked at together before anything is concluded from them.
+    pub fn is_due(&self, reference: &Store, candidate: &Store) -> bool {
         let grown = self.columns.len().abs_diff(self.evaluated);
-        let settled = self.concluded || stores.iter().all(|s| s.has_ended());
-        // No alarm is raised under rules that have not seen what raises it.
+        let over = self.concluded || (reference.has_ended() && candidate.has_ended());
+        !self.is_settled()
+            && (self.stats_stale || over || self.is_alarmed() || grown * 8 >= self.columns.len())
+    }
+
+    /// No alarm is raised under rules that have not seen what raises it.
+    fn is_alarmed(&self) -> bool {
         let calm = !matches!(self.verdict.as_deref(), Some(Verdict::Diverged { .. }));
-        let alarmed = calm && self.details.iter().any(|d| d.summary.beyond > 0);
-        if self.stats_stale || settled || alarmed || grown * 8 >= self.columns.len() {
-            self.evaluate(stores);
+        calm && !self.unseen.is_empty() && self.details.iter().any(|d| d.summary.beyond > 0)
+    }
+
+    /// Whether nothing was compared since all positions were last looked at together. Between two such
+    /// looks a verdict may lag behind by an eighth of the positions.
+    pub fn is_settled(&self) -> bool {
+        !self.stats_stale && self.unseen.is_empty() && self.looking.is_none()
+    }
+
+    /// Whether a position was looked at together with the others since it was compared.
+    pub fn has_settled(&self, position: u32) -> bool {
+        let seen = |positions: &BTreeSet<u32>| !positions.contains(&position);
+        !self.stats_stale && seen(&self.unseen) && self.looking.as_ref().is_none_or(seen)
+    }
+
+    /// Looks at all positions together once more, if any came since that was done last.
+    pub fn settle(&mut self, reference: &Store, candidate: &Store) {
+        if !self.is_settled() {
+            self.evaluate([reference, candidate]);
+            self.judge();
         }
+    }
+
+    /// The same for somebody who does it elsewhere and brings [what is found](Comparison::settled). Nothing
+    /// before there is a header.
+    pub fn settling(&mut self, reference: &Store, candidate: &Store) -> Option<Settling> {
+        let rules = self.rules.as_ref()?.clone();
+        if self.stats_stale {
+            self.stats = self.reader.statistics([reference, candidate], &self.columns);
+            self.stats_stale = false;
+        }
+        self.looking.get_or_insert_default().append(&mut self.unseen);
+        self.evaluated = self.columns.len();
+        let both = self.columns.iter().zip(&self.details);
+        Some(Settling {
+            era: Arc::clone(&self.era),
+            rules,
+            stats: self.stats.clone(),
+            columns: both.map(|(column, detail)| (Arc::clone(column), Arc::clone(&detail.figures))).collect(),
+        })
+    }
+
+    /// Takes in what looking at all positions has found. What changed meanwhile is judged by it, too, and
+    /// is to be looked at again.
+    pub fn settled(&mut self, found: Settled) {
+        self.apply(found);
         self.judge();
     }
 
-    /// Looks at all positions together once more, if any came since that was done last. Between two
-    /// such looks a verdict may lag behind by an eighth of the positions.
-    pub fn settle(&mut self, reference: &Store, candidate: &Store) {
-        if self.stats_stale || self.unseen {
-            self.evaluate([reference, candidate]);
-            self.judge();
+    fn evaluate(&mut self, stores: [&Store; 2]) {
+        if let Some(settling) = self.settling(stores[0], stores[1]) {
+            self.apply(settling.run());
+        }
+    }
+
+    fn apply(&mut self, found: Settled) {
+        let Some(rules) = self.rules.as_mut().filter(|_| Arc::ptr_eq(&self.era, &found.era)) else { return };
+        self.looking = None;
+        (rules.scale, rules.entry, rules.entry_shows) = (found.scale, found.entry, found.entry_shows);
+        rules.history = found.history;
+        for (checkpoint, seen) in found.stats {
+            if let Some(stat) = self.stats.get_mut(&checkpoint) {
+                stat.take_excess(&seen);
+            }
+        }
+        let mut judged = found.columns.into_iter().peekable();
+        let mut others = Vec::new();
+        for (index, (column, detail)) in self.columns.iter_mut().zip(&mut self.details).enumerate() {
+            while judged.next_if(|(before, ..)| before.position < column.position).is_some() {}
+            match judged.next_if(|(before, ..)| Arc::ptr_eq(before, column)) {
+                Some((_, now, summary)) => (*column, detail.summary) = (now, summary),
+                None => others.push(index),
+            }
+        }
+        for &index in &others {
+            rules.remember(&self.details[index].figures);
+        }
+        for index in others {
+            let (column, detail) = (&mut self.columns[index], &mut self.details[index]);
+            (*column, detail.summary) = settling::judge(rules, column, &detail.figures);
         }
     }
 
@@ -171,7 +270,7 @@ impl Comparison {
 
     /// Figures by checkpoint over all positions, for tools that measure noise.
     pub fn figures(&self) -> impl Iterator<Item = (u32, &Figures)> {
-        self.columns.iter().zip(&self.details).map(|(c, d)| (c.position, &d.figures))
+        self.columns.iter().zip(&self.details).map(|(c, d)| (c.position, &*d.figures))
     }
 
     /// The rules under which severities were given.
@@ -194,7 +293,7 @@ impl Comparison {
         *self = Self { concluded, ..Self::default() };
         self.rules = Some(Rules {
             noise: Noise::for_pair(headers[0].as_ref(), headers[1].as_ref()),
-            lineage: Lineage::default(),
+            lineage: Arc::default(),
             head_dim: None,
             scale: 1.0,
             entry: None,
@@ -288,25 +387,6 @@ impl Comparison {
         }
         rules.remember(&self.details[index].figures);
         self.details[index].summary = rules.apply(column, &self.details[index].figures);
-    }
-
-    fn evaluate(&mut self, stores: [&Store; 2]) {
-        let Some(rules) = &mut self.rules else { return };
-        if self.stats_stale {
-            self.stats = self.reader.statistics(stores, &self.columns);
-            self.stats_stale = false;
-        }
-        evaluate(rules, &mut self.stats, &self.details.iter().map(|d| &d.figures));
-        for (column, detail) in self.columns.iter_mut().zip(&mut self.details) {
-            // A column that stays as it is keeps its address: whoever shows it need not redraw.
-            let mut copy = Column::clone(column);
-            detail.summary = rules.apply(&mut copy, &detail.figures);
-            if copy != **column {
-                *column = Arc::new(copy);
-            }
-        }
-        self.evaluated = self.columns.len();
-        self.unseen = false;
     }
 
     fn judge(&mut self) {

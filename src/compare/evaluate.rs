@@ -1,6 +1,7 @@
 //! From figures to severities and to the place where an error enters.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::column::{Column, Figures, Summary};
 use super::evidence::{Context, Entry, NodeStats, entries};
@@ -50,12 +51,12 @@ pub fn entry_limit(kind: Kind) -> f64 {
 const PART: f64 = 10.0;
 
 /// What holds for all columns of a pair.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rules {
     /// The noise floor.
     pub noise: Noise,
     /// Who is computed from what.
-    pub lineage: Lineage,
+    pub lineage: Arc<Lineage>,
     /// Length of one query head.
     pub head_dim: Option<u32>,
     /// How many times the table's noise this pair has throughout; at least 1.

@@ -65,6 +65,11 @@ impl Lineage {
         true
     }
 
+    /// Whether a checkpoint was seen.
+    pub fn contains(&self, checkpoint: Checkpoint) -> bool {
+        self.all.contains(&checkpoint)
+    }
+
     /// Every checkpoint, in order of execution.
     pub fn checkpoints(&self) -> impl ExactSizeIterator<Item = Checkpoint> + '_ {
         self.all.iter().copied()

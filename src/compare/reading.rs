@@ -169,7 +169,7 @@ impl Reader {
         detail: &mut Detail,
     ) -> bool {
         detail.sides = r.presence;
-        detail.figures.position = r.position;
+        Arc::make_mut(&mut detail.figures).position = r.position;
         column.complete = r.presence == [Presence::Complete; 2];
         let mut checkpoints: BTreeSet<Checkpoint> =
             r.stores.iter().flat_map(|s| s.checkpoints(r.position)).collect();
@@ -185,7 +185,9 @@ impl Reader {
             forget(column, detail, checkpoint);
         }
         for &checkpoint in &checkpoints {
-            rules.lineage.insert(checkpoint);
+            if !rules.lineage.contains(checkpoint) {
+                Arc::make_mut(&mut rules.lineage).insert(checkpoint);
+            }
         }
         for checkpoint in checkpoints {
             let lines = Lines::of(r.stores.map(|s| s.line(r.position, checkpoint)));
@@ -198,7 +200,7 @@ impl Reader {
             stale |= detail.figures.get(checkpoint).is_some();
             let new = [lines[0] != before[0], lines[1] != before[1]];
             detail.lines.insert(checkpoint, lines);
-            detail.figures.remove(checkpoint);
+            Arc::make_mut(&mut detail.figures).remove(checkpoint);
             let state = self.cell(&mut r, rules, column, detail, checkpoint, new);
             let at = column.cells.binary_search_by_key(&checkpoint, |c| c.checkpoint);
             match (at, state) {
@@ -212,7 +214,7 @@ impl Reader {
         if column.complete {
             // Nothing more is expected, and there may be thousands of columns.
             column.cells.shrink_to_fit();
-            detail.figures.measured.shrink_to_fit();
+            Arc::make_mut(&mut detail.figures).measured.shrink_to_fit();
             detail.lines.shrink();
         }
         let Column { garbage_reference, garbage_candidate, .. } = column;
@@ -269,7 +271,7 @@ impl Reader {
         }
         let dtypes = r.stores.map(|s| s.cell(r.position, checkpoint).map(|c| c.dtype));
         let measured = measured(rules, checkpoint, &self.values, (&sums, of), dtypes);
-        detail.figures.insert(checkpoint, measured);
+        Arc::make_mut(&mut detail.figures).insert(checkpoint, measured);
         let stats = r.stats.entry(checkpoint).or_default();
         stats.add(&a.values, &b.values, &sums, !is_per_position(checkpoint.site()));
         if checkpoint == Checkpoint::LOGITS {
@@ -346,7 +348,7 @@ fn forget(column: &mut Column, detail: &mut Detail, checkpoint: Checkpoint) {
     column.cells.retain(|c| c.checkpoint != checkpoint);
     column.garbage_reference.retain(|f| f.checkpoint != checkpoint);
     column.garbage_candidate.retain(|f| f.checkpoint != checkpoint);
-    detail.figures.remove(checkpoint);
+    Arc::make_mut(&mut detail.figures).remove(checkpoint);
     if checkpoint == Checkpoint::LOGITS {
         column.logits = None;
     }

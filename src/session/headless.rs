@@ -38,7 +38,7 @@ pub fn run_by(
     let before = Arc::clone(&link.snapshots.borrow().stepping);
     link.commands.blocking_send(command).map_err(|_| gone())?;
     let mut last_change = Instant::now();
-    let mut seen = (0, 0);
+    let mut seen = 0;
     loop {
         let snapshot = Arc::clone(&link.snapshots.borrow_and_update());
         progress(&snapshot);
@@ -48,9 +48,8 @@ pub fn run_by(
         if reached || stopped || is_done(&snapshot) {
             return Ok(snapshot);
         }
-        let now = (snapshot.reference.positions, snapshot.candidate.positions);
-        if now != seen {
-            (seen, last_change) = (now, Instant::now());
+        if snapshot.work != seen {
+            (seen, last_change) = (snapshot.work, Instant::now());
         }
         if last_change.elapsed() >= limits.patience {
             return Ok(snapshot);
@@ -95,6 +94,7 @@ pub fn point_of_interest(snapshot: &Snapshot) -> Option<(u32, Checkpoint)> {
 fn is_done(snapshot: &Snapshot) -> bool {
     let over = |state: &SourceState| matches!(state, SourceState::Ended | SourceState::Failed(_));
     snapshot.revision > 0
+        && snapshot.settled
         && (snapshot.run == RunState::Finished
             || (over(&snapshot.reference.state) && over(&snapshot.candidate.state)))
 }

@@ -12,6 +12,7 @@ pub mod diagnosis;
 mod driver;
 pub mod facts;
 pub mod headless;
+mod judging;
 pub mod layers;
 pub mod link;
 mod look;

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, watch};
 
 use self::rerun::CatchUp;
 use super::breaks::Breaks;
 use super::build::Builder;
 use super::diagnosing::{Diagnosing, Subjects};
+use super::judging::Judging;
 use super::plan::{Goal, Plan};
 use super::setup::Setup;
 use super::side::{Side, trace_path};
@@ -29,13 +31,12 @@ use crate::gguf::Gguf;
 use crate::model::arch;
 use crate::trace::Header;
 
-/// Text read from one trace before commands are looked at again: about 10 ms of work.
-const BUDGET: u64 = 4 << 20;
+/// Text read from one trace before commands are looked at again: some milliseconds of work.
+const BUDGET: u64 = 1 << 20;
+/// Time spent on comparing before commands are looked at again.
+const SLICE: Duration = Duration::from_millis(6);
 /// Shortest time between two snapshots while work goes on: a screen shows 60 a second at most.
 const PUBLISH_EVERY: Duration = Duration::from_millis(16);
-/// Looking at all positions together takes time that grows with their number; while engines run it
-/// is done this often, beside what the comparison does by itself.
-const SETTLE_EVERY: Duration = Duration::from_millis(250);
 
 /// A running session.
 #[derive(Debug)]
@@ -108,9 +109,19 @@ struct State {
     /// The candidate is computed anew.
     catching_up: Option<CatchUp>,
     comparison: Comparison,
+    judging: Judging,
+    /// Positions that changed and are yet to be compared.
+    due: BTreeSet<u32>,
+    /// How many are compared between two looks at the clock.
+    at_once: usize,
+    /// Grows with whatever is read, compared or judged.
+    work: u64,
     tokens: Arc<Vec<TokenView>>,
     focus: Option<Wanted>,
     focused: Option<Arc<Focus>>,
+    /// Whether the focus is to be read again whatever changed, and which positions changed.
+    asked: bool,
+    fresh: BTreeSet<u32>,
     records: Arc<Records>,
     diagnosis: DiagnosisState,
     diagnosing: Option<Diagnosing>,
@@ -175,9 +186,15 @@ impl State {
             plan: Plan::new(prompt, config.generate),
             goal: if config.running { Goal::Unlimited } else { Goal::Positions(0) },
             comparison: Comparison::new(),
+            judging: Judging::new(wake),
+            due: BTreeSet::new(),
+            at_once: 1,
+            work: 0,
             tokens: Arc::default(),
             focus: None,
             focused: None,
+            asked: false,
+            fresh: BTreeSet::new(),
             records: Arc::default(),
             diagnosis: DiagnosisState::NotAsked,
             diagnosing: None,
@@ -191,11 +208,10 @@ impl State {
             builder,
         };
         // Traces that are none, unreadable folders and the like end the program here and not on the screen.
-        let mut changed = BTreeSet::new();
         for side in [&mut state.reference, &mut state.candidate] {
-            changed.append(&mut side.poll(BUDGET)?.changed);
+            state.due.append(&mut side.poll(BUDGET)?.changed);
         }
-        state.compare(&changed);
+        state.compare();
         Ok(state)
     }
 
@@ -207,74 +223,41 @@ impl State {
     ) {
         let mut revision = 1;
         let mut published = Instant::now();
-        let mut settled = Instant::now();
-        // Where looking at everything takes long, it is done more rarely: a tenth of the time at most.
-        let mut settle_every = SETTLE_EVERY;
         let mut dirty = true;
         loop {
-            let mut more = false;
-            let mut changed = BTreeSet::new();
-            for which in Which::BOTH {
-                let side = match which {
-                    Which::Reference => &mut self.reference,
-                    Which::Candidate => &mut self.candidate,
-                };
-                let polled = side.poll(BUDGET);
-                let arrivals = side.take_arrivals();
-                if arrivals.1 > 0 {
-                    Arc::make_mut(&mut self.records).add(which, arrivals, Instant::now());
-                }
-                match polled {
-                    Ok(mut news) => {
-                        if news.restarted {
-                            if side.engine_ref().is_none() {
-                                self.breaks.back(0, &Verdict::Pending);
-                            }
-                            self.comparison = Comparison::new();
-                            self.focused = None;
-                            self.tokens = Arc::default();
-                            changed.extend(self.reference.store().positions());
-                            changed.extend(self.candidate.store().positions());
-                            self.message = Some(format!("the {which}'s trace was replaced: reading it anew"));
-                        }
-                        dirty |= news.touched || news.restarted;
-                        more |= news.more;
-                        changed.append(&mut news.changed);
-                    }
-                    Err(error) => {
-                        dirty |= !side.is_over();
-                        side.fail(&error);
-                    }
-                }
-            }
-            self.compare(&changed);
+            let (unread, news) = self.read();
+            dirty |= news | self.compare();
+            let stores = [self.reference.store(), self.candidate.store()];
+            dirty |= self.judging.poll(&mut self.comparison, stores);
             dirty |= self.poll_diagnosis();
             dirty |= self.look_for_stops();
             let driven = self.drive();
             dirty |= driven;
-            let done = !matches!(self.run_state(), RunState::Running);
-            if !more && !driven && (done || settled.elapsed() >= settle_every) {
-                let begun = Instant::now();
+            let more = unread || !self.due.is_empty();
+            if self.wants_settling(more || driven) {
                 dirty |= self.settle();
-                settled = Instant::now();
-                settle_every = SETTLE_EVERY.max(9 * (settled - begun));
             }
 
             let now = Instant::now();
-            if dirty && (!more || now - published >= PUBLISH_EVERY) {
-                self.refocus(Some(&changed));
+            if dirty && (!more || self.asked || now - published >= PUBLISH_EVERY) {
+                self.refocus();
                 outbox.send_replace(Arc::new(self.snapshot(revision)));
                 (revision, published, dirty) = (revision + 1, now, false);
             }
 
-            let command = if more {
-                inbox.try_recv().ok().map(Some)
+            let first = if more {
+                None
             } else {
                 let sleep = self.reference.patience().min(self.candidate.patience());
-                let sleep = self.tempo.wait(Instant::now()).map_or(sleep, |wait| sleep.min(wait));
+                let rest = self.judging.wait().filter(|_| !self.comparison.is_settled());
+                let due = [rest, self.tempo.wait(Instant::now())];
+                let sleep = due.into_iter().flatten().fold(sleep, Duration::min);
                 tokio::select! {
                     biased;
-                    command = inbox.recv() => Some(command),
+                    command = inbox.recv() => match command {
+                        None => return,
+                        command => command,
+                    },
                     () = wake.notified() => None,
                     () = tokio::time::sleep(sleep) => {
                         // Time passes for stalled sources.
@@ -283,26 +266,98 @@ impl State {
                     }
                 }
             };
-            match command {
-                Some(None | Some(Command::Quit)) => return,
-                Some(Some(command)) => {
-                    self.obey(command);
-                    dirty = true;
+            // Whatever else waits is taken along: what was asked last is read once.
+            let mut next = first.map_or_else(|| inbox.try_recv(), Ok);
+            loop {
+                match next {
+                    Ok(Command::Quit) | Err(TryRecvError::Disconnected) => return,
+                    Ok(command) => self.obey(command),
+                    Err(TryRecvError::Empty) => break,
                 }
-                None => {}
+                dirty = true;
+                next = inbox.try_recv();
             }
         }
     }
 
-    fn compare(&mut self, changed: &BTreeSet<u32>) {
-        if changed.is_empty() {
-            return;
+    /// Reads on in both traces. Says whether there is more to read at once, and whether there was anything.
+    fn read(&mut self) -> (bool, bool) {
+        let (mut more, mut dirty) = (false, false);
+        for which in Which::BOTH {
+            let side = self.side_mut(which);
+            let before = side.store().bytes();
+            let polled = side.poll(BUDGET);
+            let read = side.store().bytes().abs_diff(before);
+            let arrivals = side.take_arrivals();
+            self.work += read;
+            if arrivals.1 > 0 {
+                Arc::make_mut(&mut self.records).add(which, arrivals, Instant::now());
+            }
+            match polled {
+                Ok(mut news) => {
+                    if news.restarted {
+                        if self.side(which).engine_ref().is_none() {
+                            self.breaks.back(0, &Verdict::Pending);
+                        }
+                        self.forget_compared();
+                        self.message = Some(format!("the {which}'s trace was replaced: reading it anew"));
+                    }
+                    dirty |= news.touched || news.restarted;
+                    more |= news.more;
+                    self.due.append(&mut news.changed);
+                }
+                Err(error) => {
+                    let side = self.side_mut(which);
+                    dirty |= !side.is_over();
+                    side.fail(&error);
+                }
+            }
         }
-        let positions: Vec<u32> = changed.iter().copied().collect();
-        self.comparison.update(self.reference.store(), self.candidate.store(), &positions);
+        (more, dirty)
+    }
+
+    /// What was compared is void: everything that is there is to be compared again.
+    fn forget_compared(&mut self) {
+        self.comparison = Comparison::new();
+        self.focused = None;
+        self.tokens = Arc::default();
+        self.due.extend(self.reference.store().positions());
+        self.due.extend(self.candidate.store().positions());
+    }
+
+    /// Compares positions that changed, the first ones first, for as long as commands may wait. Says whether
+    /// there were any.
+    fn compare(&mut self) -> bool {
+        let begun = Instant::now();
+        let mut before = begun;
+        while !self.due.is_empty() {
+            let positions: Vec<u32> = self.due.iter().copied().take(self.at_once).collect();
+            self.comparison.take_in(self.reference.store(), self.candidate.store(), &positions);
+            self.take_tokens(&positions);
+            for position in &positions {
+                self.due.remove(position);
+            }
+            self.work += positions.len() as u64;
+            self.fresh.extend(positions);
+            // The time of one differs a thousandfold from model to model.
+            let now = Instant::now();
+            if 4 * (now - before) < SLICE {
+                self.at_once = (2 * self.at_once).min(1024);
+            } else if 2 * (now - before) > SLICE {
+                self.at_once = (self.at_once / 2).max(1);
+            }
+            before = now;
+            if now - begun >= SLICE / 2 {
+                break;
+            }
+        }
+        before != begun
+    }
+
+    fn take_tokens(&mut self, positions: &[u32]) {
         let stores = [self.reference.store(), self.candidate.store()];
         let tokens = Arc::make_mut(&mut self.tokens);
-        for &position in changed {
+        for &position in positions {
             let token = look::token(stores, position, |id| self.words.piece(id));
             match (tokens.binary_search_by_key(&position, |t| t.position), token) {
                 (Ok(at), Some(token)) => tokens[at] = token,
@@ -313,11 +368,24 @@ impl State {
         }
     }
 
-    /// Brings the verdict up to date. Says whether it changed.
+    /// Whether all positions are to be judged together now.
+    fn wants_settling(&self, busy: bool) -> bool {
+        if self.comparison.is_settled() {
+            return false;
+        }
+        let quick = || self.run_state() != RunState::Running && Judging::is_quick(&self.comparison);
+        (!busy && (self.judging.wait().is_none() || quick())) || self.is_settling_due()
+    }
+
+    /// Whether nothing is to be concluded before all positions are judged together.
+    fn is_settling_due(&self) -> bool {
+        self.comparison.is_due(self.reference.store(), self.candidate.store())
+    }
+
+    /// Sees to it that all positions are judged together. Says whether they are by now.
     fn settle(&mut self) -> bool {
-        let before = self.comparison.verdict();
-        self.comparison.settle(self.reference.store(), self.candidate.store());
-        !Arc::ptr_eq(&before, &self.comparison.verdict())
+        let stores = [self.reference.store(), self.candidate.store()];
+        self.judging.settle(&mut self.comparison, stores)
     }
 
     fn obey(&mut self, command: Command) {
@@ -338,7 +406,7 @@ impl State {
             }
             Command::Focus(wanted) => {
                 self.focus = Some(wanted);
-                self.refocus(None);
+                self.asked = true;
             }
             Command::Diagnose => self.diagnose(),
             Command::CancelDiagnosis => {
@@ -389,14 +457,14 @@ impl State {
         true
     }
 
-    /// Reads the cell under the cursor again: if it is among those that changed, or at any rate.
-    fn refocus(&mut self, changed: Option<&BTreeSet<u32>>) {
+    /// Reads the cell under the cursor again, if it is among those that changed or was just asked for.
+    fn refocus(&mut self) {
+        let (asked, fresh) = (std::mem::take(&mut self.asked), std::mem::take(&mut self.fresh));
         let Some(wanted) = self.focus else { return };
         let column = cells::column(&self.comparison, wanted.position);
-        let same = |focused: &Focus| focused.severity == cells::severity(column, wanted.checkpoint);
-        let elsewhere = changed.is_some_and(|changed| !changed.contains(&wanted.position));
         // A look at all positions together may change a severity without a change of the position.
-        if elsewhere && self.focused.as_deref().is_some_and(same) {
+        let same = |focused: &Focus| focused.severity == cells::severity(column, wanted.checkpoint);
+        if !asked && !fresh.contains(&wanted.position) && self.focused.as_deref().is_some_and(same) {
             return;
         }
         let stores = [self.reference.store(), self.candidate.store()];
@@ -412,9 +480,11 @@ impl State {
         let limit = (!self.plan.is_empty()).then(|| self.plan.limit());
         Snapshot {
             revision,
+            work: self.work,
+            settled: self.due.is_empty() && self.comparison.is_settled(),
             model: self.model.clone(),
-            reference: self.reference.status(finished, running, limit),
-            candidate: self.candidate.status(finished, running, limit),
+            reference: self.reference.status(&self.due, finished, running, limit),
+            candidate: self.candidate.status(&self.due, finished, running, limit),
             tokens: Arc::clone(&self.tokens),
             rows: self.comparison.rows(),
             columns: self.comparison.columns().to_vec(),

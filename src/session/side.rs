@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -23,6 +24,9 @@ use crate::gguf::Gguf;
 use crate::model::{CaptureSet, Graph};
 use crate::trace::tail::{Follow, Liveness};
 use crate::trace::{Arrival, Notes, Store};
+
+/// How long to sleep at most where nothing happens untold.
+const UNTOLD: Duration = Duration::from_secs(10);
 
 /// What makes a trace grow.
 enum Maker {
@@ -240,8 +244,12 @@ impl Side {
     }
 
     /// How long to sleep at most before the next poll.
-    pub fn patience(&self) -> std::time::Duration {
-        self.follow.patience()
+    pub fn patience(&self) -> Duration {
+        match &self.maker {
+            // It tells when it has written something, and writes nothing before it is told to.
+            Maker::Engine(driver, _) if driver.is_idle() && !self.behind => UNTOLD,
+            _ => self.follow.patience(),
+        }
     }
 
     /// Reads on and notices failures.
@@ -295,8 +303,15 @@ impl Side {
         self.failure.is_some() || self.store().has_ended()
     }
 
-    /// For the title line. `finished`: the plan is fulfilled, so that a driven engine is done.
-    pub fn status(&self, finished: bool, running: bool, limit: Option<u32>) -> SideStatus {
+    /// For the title line. `due`: positions that are read and yet to be compared; they are said to be still to
+    /// come. `finished`: the plan is fulfilled, so that a driven engine is done.
+    pub fn status(
+        &self,
+        due: &BTreeSet<u32>,
+        finished: bool,
+        running: bool,
+        limit: Option<u32>,
+    ) -> SideStatus {
         let store = self.store();
         let header = store.header();
         let known = |text: Option<&String>, default: &str| {
@@ -310,9 +325,9 @@ impl Side {
             (None, Maker::Engine(..)) => SourceState::Ready,
             (None, _) => match self.follow.liveness() {
                 Liveness::Waiting => SourceState::Waiting,
-                Liveness::Live => SourceState::Live,
                 Liveness::Stalled(since) => SourceState::Stalled(since),
-                Liveness::Ended => SourceState::Ended,
+                Liveness::Ended if due.is_empty() => SourceState::Ended,
+                Liveness::Live | Liveness::Ended => SourceState::Live,
             },
         };
         SideStatus {
@@ -321,7 +336,8 @@ impl Side {
             // A file that holds no trace so far is said to be none, and followed all the same.
             remark: self.remark.clone().or_else(|| Some(crate::text::safe(&store.complaint()?).into_owned())),
             state,
-            positions: store.complete_count() as u32,
+            positions: (store.complete_count() - due.iter().filter(|&&p| store.is_complete(p)).count())
+                as u32,
             expected: header.and_then(|h| h.n_total).or(limit.filter(|_| self.engine_ref().is_some())),
             notes: Notes::clone(store.notes()),
         }

@@ -129,6 +129,10 @@ impl Focus {
 pub struct Snapshot {
     /// Grows with every change.
     pub revision: u64,
+    /// Grows with whatever is read, compared or judged: while it does, something happens.
+    pub work: u64,
+    /// Whether everything that was read is compared and judged together.
+    pub settled: bool,
     /// Model name, safe to show.
     pub model: String,
     /// The trusted side.

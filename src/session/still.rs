@@ -56,6 +56,8 @@ impl<'a> Still<'a> {
         let columns = self.comparison.columns();
         Snapshot {
             revision: 1,
+            work: 0,
+            settled: true,
             model: model(self.reference),
             reference: side(Some(self.reference)),
             candidate: side(self.candidate),

@@ -12,11 +12,11 @@ use crate::model::Checkpoint;
 pub struct Entry {
     /// Its checkpoint.
     pub checkpoint: Checkpoint,
-    len: u32,
+    pub(super) len: u32,
     line: u64,
-    offset: u64,
+    pub(super) offset: u64,
     /// Bytes of the values as text; [`IN_SIDECAR`]: they are not in the text.
-    text: u32,
+    pub(super) text: u32,
     /// The shape's number, and the type in the uppermost bits.
     shape: u32,
 }
@@ -49,6 +49,14 @@ impl Shapes {
     }
 }
 
+impl Shapes {
+    /// How many values a shape has; `None` where no row has as many.
+    pub fn values(&self, number: u32) -> Option<u32> {
+        let shape = self.all.get(number as usize)?;
+        shape.iter().try_fold(1_u32, |n, &axis| n.checked_mul(axis))
+    }
+}
+
 impl Entry {
     /// What is kept of a cell whose shape has this number.
     pub fn new(checkpoint: Checkpoint, cell: &Cell, shape: u32) -> Self {
@@ -67,6 +75,22 @@ impl Entry {
         }
     }
 
+    /// An entry from its parts: values and bytes of them as text, line and offset, the numbers of its shape
+    /// and of its type.
+    pub(super) fn from_parts(
+        checkpoint: Checkpoint,
+        (len, text): (u32, u32),
+        (line, offset): (u64, u64),
+        (shape, kind): (u32, u32),
+    ) -> Self {
+        Self { checkpoint, len, line, offset, text, shape: shape | (kind << TYPE_SHIFT) }
+    }
+
+    /// The numbers of its shape and of its type.
+    pub(super) fn shape_and_type(&self) -> (u32, u32) {
+        (self.shape & ((1 << TYPE_SHIFT) - 1), self.shape >> TYPE_SHIFT)
+    }
+
     /// The line of the record.
     pub fn line(&self) -> u64 {
         self.line
@@ -78,10 +102,10 @@ impl Entry {
             IN_SIDECAR => Place::Sidecar { offset: self.offset },
             bytes => Place::Text { offset: self.offset, bytes },
         };
-        let number = self.shape & ((1 << TYPE_SHIFT) - 1);
+        let (number, kind) = self.shape_and_type();
         Cell {
             shape: Arc::clone(&shapes.all[number as usize]),
-            dtype: TYPES[(self.shape >> TYPE_SHIFT) as usize],
+            dtype: TYPES[kind as usize],
             line: self.line,
             len: self.len,
             place,
@@ -96,7 +120,6 @@ mod tests {
 
     #[test]
     fn an_entry_is_small_and_loses_nothing() {
-        // A model of 80 layers has some 1,440 checkpoints a position: 190 MB for 4,096 positions.
         assert_eq!(size_of::<Entry>(), 32);
         let mut shapes = Shapes::default();
         let places = [

@@ -1,10 +1,12 @@
 //! What a trace says, without its values: tokens and cells by position.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Header;
 use super::arrivals::Arrivals;
 use super::cell::{Cell, Notes, Place, Token};
+use super::cells::Cells;
 use super::entry::{Entry, Shapes};
 use super::limits::MAX_QUOTE;
 use super::names::Names;
@@ -18,8 +20,8 @@ pub struct Column {
     pub token: Option<Token>,
     /// Whether the writer said that it is complete.
     pub complete: bool,
-    /// In order of execution.
-    pub cells: Vec<Entry>,
+    /// What was recorded.
+    pub cells: Cells,
 }
 
 /// What one line changed beyond its position.
@@ -54,6 +56,8 @@ pub struct Index {
     /// End of the sidecar bytes of cells whose bytes are not there yet.
     waiting: BTreeMap<(u32, Checkpoint), u64>,
     shapes: Shapes,
+    /// Checkpoints of the position that was packed last.
+    usual: Arc<[Checkpoint]>,
     /// Columns that the writer said are complete.
     complete: usize,
     names: Names,
@@ -90,8 +94,8 @@ impl Index {
                 }
                 let column = self.column(position);
                 let before = std::mem::replace(&mut column.complete, true);
-                column.cells.shrink_to_fit();
                 self.complete += usize::from(!before);
+                self.pack(position);
             }
             Record::Rewind(position) => self.rewind(position),
             Record::End => {
@@ -140,37 +144,42 @@ impl Index {
         self.notes.waiting = self.waiting.len() as u64;
 
         let entry = Entry::new(checkpoint, &cell, shape_number);
-        let cells = &mut self.column(record.position).cells;
-        // Traces are written in order of execution, so this is nearly always the end.
-        if cells.last().is_none_or(|last| last.checkpoint < checkpoint) {
-            cells.push(entry);
-            return;
+        self.mark(record.position);
+        let column = self.columns.entry(record.position).or_default();
+        if let Some(old) = column.cells.insert(entry, &self.shapes) {
+            self.notes.duplicates += 1;
+            self.notes.partial -= u64::from(old.cell(&self.shapes).is_partial());
         }
-        match cells.binary_search_by_key(&checkpoint, |entry| entry.checkpoint) {
-            Ok(at) => {
-                let old = std::mem::replace(&mut cells[at], entry);
-                self.notes.duplicates += 1;
-                self.notes.partial -= u64::from(old.cell(&self.shapes).is_partial());
-            }
-            Err(at) => cells.insert(at, entry),
+    }
+
+    /// Makes the index of a position small, of which nothing more is expected.
+    fn pack(&mut self, position: u32) {
+        if let Some(column) = self.columns.get_mut(&position) {
+            column.cells.pack(&self.shapes, &mut self.usual);
         }
     }
 
     /// The column at `position`, which is marked as changed.
     fn column(&mut self, position: u32) -> &mut Column {
+        self.mark(position);
+        self.columns.entry(position).or_default()
+    }
+
+    /// Marks a position as changed.
+    fn mark(&mut self, position: u32) {
         // A later position may make the last one complete (see `is_complete`).
         if !self.says_complete
             && let Some((&last, _)) = self.columns.last_key_value()
             && last < position
         {
             self.changed.insert(last);
+            self.pack(last);
         }
         // Lines of one position follow each other, so the set is rarely asked.
         if self.latest != Some(position) {
             self.latest = Some(position);
             self.changed.insert(position);
         }
-        self.columns.entry(position).or_default()
     }
 
     /// Whether nothing more is to come for `position`: the writer said so, or the trace has ended,
@@ -193,10 +202,8 @@ impl Index {
     }
 
     /// The entry of one cell.
-    fn entry(&self, position: u32, checkpoint: Checkpoint) -> Option<&Entry> {
-        let cells = &self.columns.get(&position)?.cells;
-        let at = cells.binary_search_by_key(&checkpoint, |entry| entry.checkpoint).ok()?;
-        Some(&cells[at])
+    fn entry(&self, position: u32, checkpoint: Checkpoint) -> Option<Entry> {
+        self.columns.get(&position)?.cells.get(checkpoint, &self.shapes)
     }
 
     /// One cell.
@@ -206,14 +213,14 @@ impl Index {
 
     /// The line of one cell's record.
     pub fn line(&self, position: u32, checkpoint: Checkpoint) -> Option<u64> {
-        self.entry(position, checkpoint).map(Entry::line)
+        self.entry(position, checkpoint).map(|entry| entry.line())
     }
 
     fn rewind(&mut self, position: u32) {
         for (position, column) in self.columns.split_off(&position) {
             self.changed.insert(position);
             self.complete -= usize::from(column.complete);
-            for entry in column.cells {
+            for entry in column.cells.entries(&self.shapes) {
                 self.waiting.remove(&(position, entry.checkpoint));
                 self.notes.partial -= u64::from(entry.cell(&self.shapes).is_partial());
             }

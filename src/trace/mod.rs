@@ -32,6 +32,7 @@
 
 pub mod arrivals;
 mod cell;
+mod cells;
 pub mod dtype;
 mod entry;
 pub mod header;

@@ -243,7 +243,7 @@ impl Store {
     /// Checkpoints recorded at `position`, in order of execution.
     pub fn checkpoints(&self, position: u32) -> impl Iterator<Item = Checkpoint> + '_ {
         let column = self.index.columns.get(&position);
-        column.into_iter().flat_map(|column| column.cells.iter().map(|entry| entry.checkpoint))
+        column.into_iter().flat_map(|column| column.cells.checkpoints())
     }
 
     /// The index entry of one cell.

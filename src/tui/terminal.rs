@@ -66,9 +66,7 @@ impl Screen {
 
     /// Draws a frame as one synchronized update.
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(render)?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        frame(&mut self.terminal, render)
     }
 
     /// Forgets what the terminal shows, so that the next frame is drawn in full.
@@ -107,6 +105,16 @@ impl Drop for Screen {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// Draws a frame as one synchronized update.
+pub fn frame<W: Write>(
+    terminal: &mut Terminal<CrosstermBackend<W>>,
+    render: impl FnOnce(&mut Frame<'_>),
+) -> io::Result<()> {
+    queue!(terminal.backend_mut(), BeginSynchronizedUpdate)?;
+    terminal.draw(render)?;
+    execute!(terminal.backend_mut(), EndSynchronizedUpdate)
 }
 
 fn take() -> io::Result<()> {

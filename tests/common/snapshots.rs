@@ -68,10 +68,10 @@ impl Scene {
         Self { fault: None, oddities: false, ..Self::faulty() }
     }
 
-    /// As large as the frame-time figures ask for.
-    pub fn large() -> Self {
-        let fault = Some((300, Checkpoint::layer(Site::FfnUp, 20)));
-        Self { layers: 64, positions: 512, fault, oddities: true, n_embd: 4096, n_vocab: 32000 }
+    /// A run of a deep and wide model, with an error in the middle.
+    pub fn whole(positions: u32) -> Self {
+        let fault = Some((positions / 2, Checkpoint::layer(Site::FfnUp, 20)));
+        Self { layers: 80, positions, fault, oddities: true, n_embd: 8192, n_vocab: 128_256 }
     }
 
     pub fn rows(&self) -> Vec<Checkpoint> {
@@ -178,6 +178,8 @@ impl Scene {
         };
         Snapshot {
             revision: 1,
+            work: 0,
+            settled: true,
             model: "Shakespeare 3M F16".to_owned(),
             reference: SideStatus {
                 remark: Some("replay of a recorded trace".to_owned()),
@@ -390,6 +392,8 @@ pub fn records(start: Instant, kept: u64, count: u64) -> Records {
 pub fn empty() -> Snapshot {
     Snapshot {
         revision: 0,
+        work: 0,
+        settled: true,
         model: String::new(),
         reference: side("", "", SourceState::Waiting, 0),
         candidate: side("", "", SourceState::Waiting, 0),

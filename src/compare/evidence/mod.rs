@@ -14,12 +14,14 @@ mod precision;
 mod scale;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::lineage::Lineage;
 use super::metrics::Sums;
 use crate::model::Checkpoint;
 
-/// What is known of one checkpoint over all positions: memory by channels, not by positions.
+/// What is known of one checkpoint over all positions: memory by channels, not by positions. A copy shares
+/// the sums by channel until one of both is added to.
 #[derive(Clone, Debug, Default)]
 pub struct NodeStats {
     /// Positions.
@@ -33,11 +35,11 @@ pub struct NodeStats {
     /// Σ over positions of Σ(a−b)²/Σa²: every position weighs the same.
     pub relative: f64,
     /// Σ(a−b)² by channel, each position divided by its Σa².
-    pub channel_dd: Vec<f32>,
+    pub channel_dd: Arc<Vec<f32>>,
     /// Σa² by channel, each position divided by its Σa².
-    pub channel_aa: Vec<f32>,
+    pub channel_aa: Arc<Vec<f32>>,
     /// Σ(b−a) by channel, each position divided by its √Σa².
-    pub channel_d: Vec<f32>,
+    pub channel_d: Arc<Vec<f32>>,
     /// Mean over positions of ln(error / expected error), set by the evaluation.
     pub log_excess: Option<f64>,
     /// Positions behind it.
@@ -61,10 +63,18 @@ impl NodeStats {
         if !channels || (self.n > 1 && self.channel_dd.len() != len) {
             return;
         }
-        self.channel_dd.resize(len, 0.0);
-        self.channel_aa.resize(len, 0.0);
-        self.channel_d.resize(len, 0.0);
-        accumulate(self, a, b, (1.0 / sums.aa) as f32, (1.0 / sums.aa.sqrt()) as f32);
+        let Self { channel_dd, channel_aa, channel_d, .. } = self;
+        let channels = [channel_dd, channel_aa, channel_d].map(|channel| {
+            let channel = Arc::make_mut(channel);
+            channel.resize(len, 0.0);
+            channel.as_mut_slice()
+        });
+        accumulate(channels, a, b, (1.0 / sums.aa) as f32, (1.0 / sums.aa.sqrt()) as f32);
+    }
+
+    /// Takes over what the evaluation has set in a copy.
+    pub(super) fn take_excess(&mut self, of: &Self) {
+        (self.log_excess, self.excess_n, self.expected) = (of.log_excess, of.excess_n, of.expected);
     }
 
     /// Root mean square over positions of the relative error.
@@ -74,8 +84,9 @@ impl NodeStats {
 }
 
 #[inline(always)]
-fn accumulate_body(stats: &mut NodeStats, a: &[f32], b: &[f32], weight: f32, root: f32) {
-    let sums = stats.channel_dd.iter_mut().zip(&mut stats.channel_aa).zip(&mut stats.channel_d);
+fn accumulate_body(channels: [&mut [f32]; 3], a: &[f32], b: &[f32], weight: f32, root: f32) {
+    let [dd, aa, d] = channels;
+    let sums = dd.iter_mut().zip(aa).zip(d);
     for (((dd, aa), d), (&x, &y)) in sums.zip(a.iter().zip(b)) {
         let delta = y - x;
         *dd += delta * delta * weight;
@@ -86,18 +97,18 @@ fn accumulate_body(stats: &mut NodeStats, a: &[f32], b: &[f32], weight: f32, roo
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn accumulate_avx2(stats: &mut NodeStats, a: &[f32], b: &[f32], weight: f32, root: f32) {
-    accumulate_body(stats, a, b, weight, root);
+fn accumulate_avx2(channels: [&mut [f32]; 3], a: &[f32], b: &[f32], weight: f32, root: f32) {
+    accumulate_body(channels, a, b, weight, root);
 }
 
-fn accumulate(stats: &mut NodeStats, a: &[f32], b: &[f32], weight: f32, root: f32) {
+fn accumulate(channels: [&mut [f32]; 3], a: &[f32], b: &[f32], weight: f32, root: f32) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
         #[allow(unsafe_code)]
-        return unsafe { accumulate_avx2(stats, a, b, weight, root) };
+        return unsafe { accumulate_avx2(channels, a, b, weight, root) };
     }
-    accumulate_body(stats, a, b, weight, root);
+    accumulate_body(channels, a, b, weight, root);
 }
 
 /// What the tests see.

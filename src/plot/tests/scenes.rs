@@ -393,6 +393,8 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
     }
     let snapshot = Snapshot {
         revision: 1,
+        work: 0,
+        settled: true,
         model: if kind == Kind::Hostile {
             "../../<model>\u{1b}[0m".to_owned()
         } else {

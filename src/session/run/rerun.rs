@@ -1,13 +1,11 @@
 //! Computing the candidate anew with something changed.
 
-use std::sync::Arc;
-
 use super::super::driver::Driver;
 use super::super::plan::Goal;
 use super::super::setup::Setup;
 use super::super::{Change, Source, Which};
 use super::State;
-use crate::compare::{Comparison, Verdict};
+use crate::compare::Verdict;
 use crate::engine::request;
 use crate::engine::worker::Graft;
 use crate::garbage::visible;
@@ -88,10 +86,8 @@ impl State {
         if undriven && self.goal != Goal::Unlimited {
             self.goal = Goal::Positions(was);
         }
-        self.comparison = Comparison::new();
-        self.focused = None;
-        self.tokens = Arc::default();
-        self.compare(&self.reference.store().positions().collect());
+        self.forget_compared();
+        self.compare();
         Ok(())
     }
 
@@ -118,11 +114,10 @@ impl State {
             }
             None => store.has_ended() || store.positions().count() as u32 >= to,
         };
-        if !here || self.candidate.is_behind() {
+        if !here || self.candidate.is_behind() || !self.due.is_empty() || !self.settle() {
             return false;
         }
         self.catching_up = None;
-        self.settle();
         self.breaks.parted = matches!(&*self.comparison.verdict(), Verdict::Diverged { first, .. } if first.position < self.breaks.checked);
         let verdict = wording::headline(&self.comparison.verdict()).text;
         self.message = Some(format!("{change}: {verdict}"));

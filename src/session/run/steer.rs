@@ -136,18 +136,30 @@ impl State {
         let Some(computed) = self.computed() else { return false };
         let caught_up = self.catch_up();
         let undriven = self.engines().next().is_none();
+        // What is not judged yet may hold what ends the run.
+        if self.is_settling_due() && !self.settle() {
+            return caught_up;
+        }
         loop {
             let columns = self.comparison.columns();
             let next = columns.partition_point(|column| column.position < self.breaks.checked);
             let Some(position) = columns.get(next).map(|column| column.position) else { break };
-            if position >= computed || !self.is_done_with(position) {
+            let is_due = self.due.first().is_some_and(|&due| due <= position);
+            if position >= computed || is_due || !self.is_done_with(position) {
                 break;
             }
             // Nothing pauses two traces: the first stop stands until it is asked for the next.
             if undriven && self.breaks.stopped.is_some() {
                 break;
             }
-            let reason = self.breaks.any().then(|| self.reason_at(position)).flatten();
+            let reason = self.condition(position).filter(|_| self.breaks.any());
+            // It has to hold also after all positions were looked at together.
+            if reason.is_some() && !self.comparison.has_settled(position) {
+                if self.settle() {
+                    continue;
+                }
+                break;
+            }
             self.breaks.checked = position + 1;
             let verdict = self.comparison.verdict();
             self.breaks.parted =
@@ -185,14 +197,6 @@ impl State {
         Which::BOTH.into_iter().map(|w| self.side(w)).all(|s| s.store().is_complete(position) || s.is_over())
     }
 
-    /// Which condition holds at `position`, if one does also after all positions were looked at
-    /// together.
-    fn reason_at(&mut self, position: u32) -> Option<String> {
-        self.condition(position)?;
-        self.settle();
-        self.condition(position)
-    }
-
     fn condition(&self, position: u32) -> Option<String> {
         let columns = self.comparison.columns();
         let at = columns.binary_search_by_key(&position, |column| column.position).ok()?;
@@ -227,7 +231,9 @@ impl State {
         let Some(until) = self.breaks.until.clone().filter(|_| over) else { return false };
         let Some(last) = self.comparison.columns().last().map(|column| column.position) else { return false };
         // Seen together, positions may say what none said by itself.
-        self.settle();
+        if !self.due.is_empty() || !self.settle() {
+            return false;
+        }
         if let Some(reason) = self.condition(last).filter(|_| until == Stop::Divergence) {
             self.stop(last, &reason);
         } else {

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::fold::{fold_in, furthest};
 use crate::palette;
 use crate::tui::theme::{Role, Theme};
 
@@ -90,11 +91,12 @@ impl Grid {
     /// Lays out `value(channel)` for the first `len` channels; beyond `known` there are none.
     pub fn new(plan: Plan, known: usize, value: impl Fn(usize) -> f32) -> Self {
         let mut grid = Self::blank(plan);
-        let columns = grid.columns;
-        for channel in 0..known.min(plan.row_len * plan.row_count) {
-            let (x, y) = plan.cell(channel);
-            let cell: &mut Option<f32> = &mut grid.cells[y * columns + x];
-            fold_in(cell, value(channel));
+        let known = known.min(plan.row_len * plan.row_count);
+        let mut values = Vec::with_capacity(plan.row_len);
+        for (row, start) in (0..known).step_by(plan.row_len).enumerate() {
+            values.clear();
+            values.extend((start..known.min(start + plan.row_len)).map(&value));
+            grid.add_row(row, &values);
         }
         grid
     }
@@ -111,7 +113,7 @@ impl Grid {
         let values = &values[..values.len().min(self.plan.row_len)];
         let Some(cells) = self.cells.get_mut(start..start + self.columns) else { return };
         for (cell, values) in cells.iter_mut().zip(values.chunks(self.plan.fold.0)) {
-            for &value in values {
+            if let Some(value) = furthest(values) {
                 fold_in(cell, value);
             }
         }
@@ -156,13 +158,6 @@ impl Grid {
                 cell.set_char(sign).set_style(theme.bar(Role::Accent));
             }
         }
-    }
-}
-
-fn fold_in(cell: &mut Option<f32>, new: f32) {
-    let wins = cell.is_none_or(|old| old.is_finite() && !(new.abs() <= old.abs()));
-    if wins {
-        *cell = Some(new);
     }
 }
 

@@ -6,6 +6,7 @@ pub mod diagnosis;
 pub mod elements;
 pub mod finding;
 pub mod findings;
+mod fold;
 pub mod footer;
 pub mod garbage;
 pub mod heatmap;

@@ -8,11 +8,6 @@ use crate::figures::figure;
 use crate::palette;
 use crate::tui::theme::{Role, Theme};
 
-/// The largest finite magnitude.
-pub fn largest<'a>(values: impl Iterator<Item = &'a f32>) -> f32 {
-    values.map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f32::max)
-}
-
 /// Candidate minus reference; equal infinities do not differ.
 pub fn difference(reference: f32, candidate: f32) -> f32 {
     if reference == candidate { 0.0 } else { candidate - reference }

@@ -17,9 +17,10 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
+use super::fold::largest;
 use super::heatmap::{Grid, Plan, per_line};
 use super::pair::aligned;
-use super::scale::{self, difference, enlargement, largest};
+use super::scale::{self, difference, enlargement};
 use super::{Context, frame, heading, put, span};
 use crate::compare::CellState;
 use crate::figures;
@@ -101,7 +102,7 @@ fn draw_maps(
     let empty = Tensor::default();
     let sides = (reference.as_deref(), candidate.as_deref());
     let (reference, candidate) = (sides.0.unwrap_or(&empty), sides.1.unwrap_or(&empty));
-    let limit = largest(reference.values.iter().chain(&candidate.values));
+    let limit = largest(&reference.values).max(largest(&candidate.values));
     let promised: usize = any.shape.iter().map(|&n| n as usize).product();
     // A shape is a claim; what is drawn never exceeds the values by much.
     let len = promised.clamp(any.values.len(), any.values.len().max(1) * 4);

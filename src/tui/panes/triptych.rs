@@ -16,8 +16,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::fold::{furthest, largest};
 use super::heatmap::{Grid, Plan, per_line};
-use super::scale::{difference, enlargement, largest};
+use super::scale::{difference, enlargement};
 use super::{Context, put, span};
 use crate::tui::theme::{Role, Theme};
 
@@ -79,16 +80,17 @@ impl Triptych {
         for (row, sides) in table.rows.iter().enumerate() {
             for (grid, values) in grids.iter_mut().zip(sides) {
                 let values = values.unwrap_or_default();
-                limit = limit.max(largest(values.iter()));
+                limit = limit.max(largest(values));
                 grid.add_row(row, values);
             }
             table.delta(row, &mut deltas);
             grids[2].add_row(row, &deltas);
-            largest_delta = largest_delta.max(largest(deltas.iter()));
-            for (column, &delta) in deltas.iter().enumerate() {
-                if worst.is_none_or(|(_, _, found)| size(delta) > size(found)) {
-                    worst = Some((row, column, delta));
-                }
+            largest_delta = largest_delta.max(largest(&deltas));
+            let Some(here) = furthest(&deltas).map(size) else { continue };
+            if worst.is_none_or(|(_, _, found)| here > size(found))
+                && let Some(column) = deltas.iter().position(|&delta| size(delta) == here)
+            {
+                worst = Some((row, column, deltas[column]));
             }
         }
         let has = |side: usize| table.rows.iter().any(|row| row[side].is_some());
