@@ -282,3 +282,75 @@ fn the_report_is_written_in_every_format() {
         assert!(printed.contains("Qcur_rope-1") && printed.contains("rope-base"), "{format}: {printed}");
     }
 }
+
+/// A program as `cmd:` reads it: a shell script.
+fn program(script: &str) -> String {
+    format!("cmd:sh -c '{script}'")
+}
+
+/// Our own engine, served.
+fn served(arguments: &str) -> String {
+    format!("\"{}\" serve --threads 1 {arguments}", env!("CARGO_BIN_EXE_paritty"))
+}
+
+#[test]
+fn a_program_is_diagnosed_like_any_engine_and_is_not_given_values() {
+    let candidate = program(&served("--fault rope-pairing@1"));
+    let (code, report) =
+        diagnose(&model(LLAMA), &["--reference", "cpu", "--candidate", &candidate, "--tokens", "1,5,9,300"]);
+    let expected = [("Qcur_rope-1", "rope-pairing"), ("Kcur_rope-1", "rope-pairing")];
+    assert_eq!((code, faults(&report)), (1, expected.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec()));
+    assert!(said(&report).contains("a program (cmd:) cannot be given values"), "{report:#}");
+    // And as the one that is trusted, it is given to others.
+    let (code, report) =
+        diagnose(&model(LLAMA), &["--reference", &candidate, "--candidate", "cpu", "--tokens", "1,5,9,300"]);
+    assert_eq!(code, 1);
+    assert!(said(&report).contains("the reference (paritty) is at fault"), "{report:#}");
+    assert!(said(&report).contains("by graft"), "{report:#}");
+}
+
+#[test]
+fn what_a_program_computed_before_it_failed_is_diagnosed() {
+    // The header and two positions of 54 nodes, with a line each for the token's end.
+    for (fault, code, says) in [
+        ("", 3, "no operation that was computed is faulty, but a run ended early"),
+        ("--fault rope-base@1", 1, "the candidate (paritty) is at fault"),
+    ] {
+        let candidate = program(&format!("{} | head -n 130", served(fault)));
+        let (got, report) = diagnose(
+            &model(LLAMA),
+            &["--reference", "cpu", "--candidate", &candidate, "--tokens", "1,5,9,300,7,8"],
+        );
+        let said = said(&report);
+        assert_eq!(got, code, "{report:#}");
+        assert!(said.contains(says) && said.contains("it did not compute everything"), "{report:#}");
+    }
+    // Nothing at all is a failure.
+    let (code, error) = paritty(&[
+        "diagnose",
+        model(LLAMA).to_str().unwrap(),
+        "--reference",
+        &program("exit 7"),
+        "--tokens",
+        "1,5",
+    ]);
+    assert!(code == 2 && error.contains("exit status: 7"), "{error}");
+}
+
+#[test]
+fn an_engine_that_differs_from_itself_is_told_from_one_that_is_disturbed() {
+    let folder = TempDir::new().unwrap();
+    let mark = folder.path().join("mark");
+    let mark = mark.to_str().unwrap();
+    // Made anew, it makes another mistake each time.
+    let candidate = program(&format!(
+        "test -e {mark}.2 && exec {}; test -e {mark} && {{ touch {mark}.2; exec {}; }}; touch {mark}; exec {}",
+        served("--fault rope-base@1"),
+        served("--fault rope-base@0"),
+        served(""),
+    ));
+    let arguments = ["--reference", "cpu", "--candidate", &candidate, "--tokens", "1,5,9"];
+    let (code, report) = diagnose(&model(LLAMA), &arguments);
+    assert_eq!(code, 1);
+    assert!(said(&report).contains("the candidate differs from itself"), "{report:#}");
+}

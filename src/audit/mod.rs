@@ -27,6 +27,7 @@ pub mod product;
 mod run;
 pub mod stretch;
 mod ties;
+mod tiles;
 pub mod traced;
 mod turned;
 

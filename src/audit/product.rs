@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::arithmetic::Rule;
 use super::computed::Computed;
+use super::tiles::add_products;
 use crate::engine::cpu::dot;
 use crate::engine::cpu::weights::Matrix;
 use crate::gguf::WeightType;
@@ -38,7 +39,7 @@ impl Weights for Matrix {
 }
 
 /// Rows that one task takes.
-const ROWS: usize = 16;
+const ROWS: usize = 32;
 
 /// A column as a product reads it.
 pub struct Operand {
@@ -74,7 +75,7 @@ impl Row {
 
     /// Reads row `index`; its norm.
     pub fn read(&mut self, matrix: &dyn Weights, rule: &dyn Rule, index: usize) -> f64 {
-        let norm_of = |row: &[f32]| row.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>().sqrt();
+        let norm_of = |row: &[f32]| dot::square(row).sqrt();
         matrix.row(index, &mut self.weights);
         let norm = norm_of(&self.weights);
         rule.weights(&mut self.weights);
@@ -100,25 +101,36 @@ pub fn product(
 ) -> Vec<Computed> {
     let rows = rows.min(matrix.rows());
     let split = columns.iter().any(|c| c.sums.is_some());
+    let values: Vec<&[f64]> = columns.iter().map(|c| &*c.values).collect();
+    let sums: Vec<&[f64]> = columns.iter().filter_map(|c| c.sums.as_deref()).collect();
     // Of each row: one value a column, then the row's norm.
     let width = columns.len() + 1;
     let mut flat = vec![0.0_f64; rows * width];
-    flat.par_chunks_mut(ROWS * width).enumerate().for_each(|(task, out)| {
-        let mut row = Row::new(matrix, split);
-        for (i, out) in out.chunks_mut(width).enumerate() {
-            let index = task * ROWS + i;
-            let norm = row.read(matrix, rule, index);
-            let bias = bias.and_then(|b| b.get(index)).map_or(0.0, |&b| f64::from(b));
-            for (out, column) in out.iter_mut().zip(columns) {
-                let sum = rule.sum(&row.weights, &column.values);
-                *out = sum.unwrap_or_else(|| dot::f32_f64(&row.weights, &column.values)) + bias;
-                if let Some(sums) = &column.sums {
-                    *out += dot::f32_f64(&row.minima, sums);
+    flat.par_chunks_mut(ROWS * width).enumerate().for_each_init(
+        || (Row::new(matrix, split), Vec::new(), Vec::new()),
+        |(row, weights, minima), (task, out)| {
+            weights.clear();
+            minima.clear();
+            let mut summed = false;
+            for (i, out) in out.chunks_mut(width).enumerate() {
+                let index = task * ROWS + i;
+                out[width - 1] = row.read(matrix, rule, index);
+                let bias = bias.and_then(|b| b.get(index)).map_or(0.0, |&b| f64::from(b));
+                for (out, column) in out.iter_mut().zip(&values) {
+                    let own = rule.sum(&row.weights, column);
+                    (*out, summed) = (bias + own.unwrap_or(0.0), own.is_some());
                 }
+                weights.extend_from_slice(&row.weights);
+                minima.extend_from_slice(&row.minima);
             }
-            out[width - 1] = norm;
-        }
-    });
+            if !summed {
+                add_products(weights, &values, out, width);
+            }
+            if sums.len() == values.len() {
+                add_products(minima, &sums, out, width);
+            }
+        },
+    );
     columns
         .iter()
         .enumerate()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -12,11 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
 use crate::audit::document::{Subject, document};
-use crate::audit::{Audit, Conclusion, Options, audit};
+use crate::audit::{Conclusion, Options};
+use crate::diagnose::audited;
 use crate::document as formats;
 use crate::gguf::Gguf;
-use crate::model::arch;
-use crate::text::safe;
 use crate::trace::Store;
 
 /// Recompute every recorded operation of one run from that run's own values and the model file.
@@ -52,11 +51,17 @@ impl AuditArgs {
     pub fn run(self) -> anyhow::Result<Outcome> {
         let id = if self.json { "json" } else { &self.format };
         let Some(format) = formats::format(id) else { bail!("no format is called `{id}`") };
-        let auditing = Auditing::open(&self.model)?;
+        let gguf = Arc::new(Gguf::open(&self.model)?);
         let store = Store::load(&self.trace)?;
         let positions = self.positions.as_deref().map(positions).transpose()?;
-        let (found, _) =
-            auditing.run(&store, &Options { positions, checkpoints: self.checkpoints, stop: None })?;
+        let options = Options { positions, checkpoints: self.checkpoints, stop: None };
+        let style = ProgressStyle::with_template("auditing  {bar:40} {pos}/{len} cells  {eta}");
+        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let (found, _) = audited(&gguf, &store, None, &options, &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        })?;
+        bar.finish_and_clear();
         let subject = Subject {
             model: self.model.display().to_string(),
             trace: self.trace.display().to_string(),
@@ -70,66 +75,6 @@ impl AuditArgs {
             Conclusion::Faulty => Outcome::Diverged,
             Conclusion::NotEnough => Outcome::Inconclusive,
         })
-    }
-}
-
-/// The two sets of RoPE factors that a model may have.
-const LONG: &str = "rope_factors_long.weight";
-/// See [`LONG`].
-const SHORT: &str = "rope_factors_short.weight";
-
-/// A model that runs are audited against.
-pub struct Auditing {
-    gguf: Arc<Gguf>,
-}
-
-impl Auditing {
-    /// Opens the model file.
-    pub fn open(model: &Path) -> anyhow::Result<Self> {
-        Ok(Self { gguf: Arc::new(Gguf::open(model)?) })
-    }
-
-    /// A model that is open already.
-    pub fn of(gguf: &Arc<Gguf>) -> Self {
-        Self { gguf: Arc::clone(gguf) }
-    }
-
-    /// Audits one run, with a progress bar. Tells the number of tokens of the model, too.
-    pub fn run(&self, store: &Store, options: &Options) -> anyhow::Result<(Audit, usize)> {
-        let gguf = &self.gguf;
-        let header = store.header().cloned().unwrap_or_default();
-        let context = header.settings.n_ctx.map(|n| n as usize);
-        let graph = arch::graph_for(gguf, arch::Context(context))?;
-        if !header.model.arch.is_empty() && gguf.get_str("general.architecture")? != header.model.arch {
-            bail!(
-                "{} is a run of a `{}` model, {} holds another: give the model that the run was made with",
-                store.path().display(),
-                safe(&header.model.arch),
-                gguf.path().display()
-            );
-        }
-        let bar = ProgressBar::new(0).with_style(
-            ProgressStyle::with_template("auditing  {bar:40} {pos}/{len} cells  {eta}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        let mut progress = |done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        };
-        let mut found = audit(gguf, &graph, store, options, &mut progress)?;
-        // Of two sets of RoPE factors an engine takes one by the length that it was opened for: where the
-        // run does not say, it may be either.
-        let either = gguf.tensor(LONG).is_some() && gguf.tensor(SHORT).is_some();
-        if context.is_none() && either && found.conclusion() == Conclusion::Faulty {
-            let long = arch::graph_for(gguf, arch::Context(Some(usize::MAX)))?;
-            let other = audit(gguf, &long, store, options, &mut progress)?;
-            if other.faulty.len() < found.faulty.len() {
-                found = other;
-                found.coverage.assumed = Some("it was opened for a long context and takes the RoPE factors for those; the trace does not say (`n_ctx` in its settings)".to_owned());
-            }
-        }
-        bar.finish_and_clear();
-        Ok((found, graph.n_vocab))
     }
 }
 

@@ -11,7 +11,6 @@ use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
-use super::audit::Auditing;
 use super::engines::EngineArgs;
 use super::stop::Stop;
 use crate::audit::Options;
@@ -33,7 +32,7 @@ use crate::trace::{Header, Store, Token};
 /// that two runs differ. Two runs are also compared with each other. Engines are run once more without
 /// taps, to see whether looking changes what they compute; where the candidate is one of ours and parts
 /// from the reference, it is run again with the reference's values put in, which tells faults from what
-/// follows from them.
+/// follows from them. Of an engine that fails on its way, what it computed before is diagnosed.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 no fault, 1 fault or garbage, 2 bad input or usage, 3 inconclusive.")]
 pub struct DiagnoseArgs {
@@ -85,7 +84,10 @@ impl DiagnoseArgs {
         let garbage = matches!(found.verdict().as_deref(), Some(Verdict::Instrument { .. }));
         Ok(match found.whose() {
             Whose::One(_) | Whose::Both => Outcome::Diverged,
-            _ if garbage || found.is_disturbed() || found.has_other_weights() => Outcome::Diverged,
+            _ if garbage || found.is_disturbed() || found.is_unsteady() || found.has_other_weights() => {
+                Outcome::Diverged
+            }
+            Whose::Nobodys if found.is_cut_short() => Outcome::Inconclusive,
             Whose::Nobodys => Outcome::Ok,
             Whose::Unknown => Outcome::Inconclusive,
         })
@@ -108,6 +110,8 @@ struct Recorded<'a> {
     store: Store,
     feed: Feed,
     context: Option<usize>,
+    /// Why it ended before all was computed.
+    ended: Option<String>,
 }
 
 impl Diagnosis<'_> {
@@ -116,7 +120,7 @@ impl Diagnosis<'_> {
         let mut sources = vec![("reference", &args.reference)];
         sources.extend(args.candidate.as_ref().map(|c| ("candidate", c)));
         let runs = self.record(&sources)?;
-        let auditing = Auditing::of(&self.gguf);
+        let options = Options { stop: Some(self.stop.flag()), ..Options::default() };
         let mut found = Diagnosed {
             comparison: match &runs[..] {
                 [a, b] => Some(diagnose::compare(&a.store, &b.store)),
@@ -126,19 +130,16 @@ impl Diagnosis<'_> {
         };
         for run in &runs {
             self.stop.check()?;
-            let (audit, n_vocab) = auditing.run(&run.store, &Options::default())?;
-            let mut side = Side::new(run.role, &run.store, Some(n_vocab), audit);
-            let bar = bar("rounding the weights");
-            let weights = diagnose::weights::other_weights(
-                &self.gguf,
-                &run.store,
-                &side.audit,
-                &Options::default(),
-                self.folder,
-                &mut |done, of| tell(&bar, done, of),
-            );
+            let bar = bar("{msg}");
+            let mut progress = |what: &str, done: usize, of: usize| {
+                bar.set_message(what.to_owned());
+                tell(&bar, done, of);
+            };
+            let (gguf, store, folder) = (&self.gguf, &run.store, self.folder);
+            let side = Side::audit(run.role, gguf, store, run.context, &options, folder, &mut progress);
             bar.finish_and_clear();
-            side.weights = weights?;
+            let mut side = side?;
+            side.ended.clone_from(&run.ended);
             if record::trace_of(run.source).is_none() {
                 // What was recorded for this is gone afterwards.
                 side.trace = run.source.to_string();
@@ -149,10 +150,17 @@ impl Diagnosis<'_> {
             return Ok(found);
         }
         for run in &runs {
-            found.observed.extend(self.observe(run)?);
+            self.stop.check()?;
+            match self.observe(run) {
+                Ok(seen) => found.observed.extend(seen),
+                Err(error) => {
+                    self.stop.check()?;
+                    found.left_out.push(format!("the {} once more without taps: {error:#}", run.role));
+                }
+            }
         }
         if let [reference, candidate] = &runs[..] {
-            found.isolation = self.isolate(reference, candidate, &found)?;
+            found.isolation = self.isolate(reference, candidate, &mut found)?;
         }
         Ok(found)
     }
@@ -182,7 +190,8 @@ impl Diagnosis<'_> {
             let tokens = Feed::of(&store);
             context = context.or(Header::peek(path).and_then(|h| h.settings.n_ctx).map(|n| n as usize));
             feed = tokens.clone().or(feed);
-            runs.insert(role, Recorded { role, source, store, feed: tokens.unwrap_or_default(), context });
+            let feed = tokens.unwrap_or_default();
+            runs.insert(role, Recorded { role, source, store, feed, context, ended: None });
         }
         for &(role, source) in sources {
             if record::trace_of(source).is_some() {
@@ -199,17 +208,36 @@ impl Diagnosis<'_> {
             let faults = if is_candidate { faults.clone() } else { Injections::default() };
             faults.change_tokens(&mut own.prompt);
             let path = self.folder.join(format!("{role}.jsonl"));
-            self.run(&self.making(context, faults, args.capture()), source, &own, &path, role)?;
-            let store = Store::load(&path)?;
+            let done = self.run(&self.making(context, faults, args.capture()), source, &own, &path, role);
+            let (store, ended) = self.as_far_as_it_came(source, &path, done)?;
             // Whoever is run next computes what was generated here.
             let fed = Feed::of(&store).unwrap_or(own);
             if !is_candidate {
                 feed = Some(fed.clone());
             }
-            runs.insert(role, Recorded { role, source, store, feed: fed, context });
+            runs.insert(role, Recorded { role, source, store, feed: fed, context, ended });
         }
         // The reference first.
         Ok(runs.into_values().rev().collect())
+    }
+
+    /// What was recorded; of a foreign engine that failed on its way, up to there, with what it failed for.
+    fn as_far_as_it_came(
+        &self,
+        source: &Source,
+        path: &Path,
+        done: anyhow::Result<()>,
+    ) -> anyhow::Result<(Store, Option<String>)> {
+        let Err(error) = done else { return Ok((Store::load(path)?, None)) };
+        if self.stop.came() || record::own_kind(source).is_some() || !path.exists() {
+            return Err(error);
+        }
+        match Store::load(path) {
+            Ok(store) if store.positions().any(|p| store.is_complete(p)) => {
+                Ok((store, Some(format!("{error:#}"))))
+            }
+            _ => Err(error),
+        }
     }
 
     fn making(&self, context: Option<usize>, faults: Injections, capture: CaptureSet) -> Making<'_> {
@@ -234,15 +262,26 @@ impl Diagnosis<'_> {
         done.with_context(|| format!("the {what}, {source}"))
     }
 
-    /// Runs an engine once more, without taps.
+    /// Runs an engine once more, without taps; and where that shows something else, once more with them.
     fn observe(&self, run: &Recorded<'_>) -> anyhow::Result<Option<Observed>> {
-        if record::trace_of(run.source).is_some() {
+        if record::trace_of(run.source).is_some() || run.ended.is_some() {
             return Ok(None);
         }
-        let path = self.folder.join(format!("{}-untapped.jsonl", run.role));
-        let making = self.making(run.context, self.faults(run), CaptureSet::Off);
-        self.run(&making, run.source, &run.feed, &path, &format!("{} without taps", run.role))?;
-        Ok(diagnose::observer::observe(run.role, &run.store, &Store::load(&path)?))
+        let once_more = |name: &str, capture, what: &str| {
+            let path = self.folder.join(format!("{}-{name}.jsonl", run.role));
+            let making = self.making(run.context, self.faults(run), capture);
+            self.run(&making, run.source, &run.feed, &path, &format!("{} {what}", run.role))?;
+            anyhow::Ok(Store::load(&path)?)
+        };
+        let untapped = once_more("untapped", CaptureSet::Off, "without taps")?;
+        let seen = diagnose::observer::observe(run.role, &run.store, &untapped);
+        Ok(match seen {
+            Some(seen) if !seen.is_same() => {
+                let again = once_more("again", self.args.engines.capture(), "once more")?;
+                Some(seen.with_again(&run.store, &again))
+            }
+            seen => seen,
+        })
     }
 
     fn faults(&self, run: &Recorded<'_>) -> Injections {
@@ -258,12 +297,16 @@ impl Diagnosis<'_> {
         &self,
         reference: &Recorded<'_>,
         candidate: &Recorded<'_>,
-        found: &Diagnosed,
+        found: &mut Diagnosed,
     ) -> anyhow::Result<Option<Isolation>> {
         let parts = matches!(found.verdict().as_deref(), Some(Verdict::Diverged { .. }));
-        let (Some(kind), Some(comparison), true) =
-            (record::own_kind(candidate.source), &found.comparison, parts && !found.has_other_weights())
-        else {
+        let (Some(comparison), true) = (&found.comparison, parts && !found.has_other_weights()) else {
+            return Ok(None);
+        };
+        let Some(kind) = record::own_kind(candidate.source) else {
+            if let Some(why) = no_grafts(candidate.source) {
+                found.left_out.push(format!("the candidate with the reference's values put in: {why}"));
+            }
             return Ok(None);
         };
         let capture = self.args.engines.capture();
@@ -281,6 +324,15 @@ impl Diagnosis<'_> {
         });
         bar.finish_and_clear();
         Ok(Some(isolation?))
+    }
+}
+
+/// Why an engine cannot be run with somebody else's values; `None` for a trace, which is not run at all.
+fn no_grafts(source: &Source) -> Option<&'static str> {
+    match source {
+        Source::Program(_) => Some("a program (cmd:) cannot be given values, its protocol has none for them"),
+        Source::LlamaCpp => Some("llama.cpp cannot be given values"),
+        _ => None,
     }
 }
 

@@ -26,7 +26,6 @@ impl Stop {
     }
 
     /// Becomes true with the first signal.
-    #[cfg(feature = "llama-cpp")]
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.flag)
     }

@@ -38,6 +38,11 @@ pub fn document(found: &Diagnosed) -> Document {
         document.table(partings(isolation));
         document.sentences(vec![rest(isolation)]);
     }
+    if !found.left_out.is_empty() {
+        document.heading("Not tried");
+        let left_out = found.left_out.iter().map(|what| (Tone::Plain, crate::text::safe(what).into_owned()));
+        document.list(left_out.collect());
+    }
     if !found.observed.is_empty() {
         document.heading("With and without taps");
         document.list(
@@ -74,6 +79,24 @@ pub fn sentences(found: &Diagnosed) -> Vec<Sentence> {
     let two = found.sides.len() > 1;
     for side in &found.sides {
         let role = if two { format!("{}: ", side.role) } else { String::new() };
+        if let Some(why) = &side.ended {
+            let why = crate::text::safe(why);
+            out.push(sentence(
+                Tone::Bad,
+                format!("{role}it did not compute everything, only what came before is judged: {why}"),
+            ));
+        }
+        let coverage = &side.judged().coverage;
+        if side.conclusion() == Conclusion::NotEnough && coverage.judged() > 0 {
+            out.push(sentence(
+                Tone::Caution,
+                format!(
+                    "{role}{} of {} could be judged, and none of those is faulty",
+                    coverage.judged(),
+                    count(coverage.judged() + coverage.not_judged(), "recorded cell"),
+                ),
+            ));
+        }
         if let Some(weights) = &side.weights {
             out.push(sentence(Tone::Bad, format!("{role}weights differ: {}", weights.says())));
         }
@@ -125,6 +148,12 @@ fn headline(found: &Diagnosed) -> Sentence {
             Tone::Bad,
             "no operation is faulty, but looking changes what is computed or recorded: the instrument's doing",
         ),
+        Whose::Nobodys if found.is_unsteady() => {
+            sentence(Tone::Bad, "no operation is faulty, but a run differs from itself when it is made again")
+        }
+        Whose::Nobodys if found.is_cut_short() => {
+            sentence(Tone::Caution, "no operation that was computed is faulty, but a run ended early")
+        }
         Whose::Nobodys => sentence(Tone::Good, "no operation is faulty: each follows from its own inputs"),
         Whose::Unknown => {
             sentence(Tone::Caution, "too little was recorded to judge: record more checkpoints")
@@ -289,6 +318,18 @@ fn observed(seen: &Observed) -> Sentence {
             format!("the {role} computes the same logits when nobody looks: {n}, bit for bit"),
         );
     };
+    if let Some(again) = &seen.again {
+        return sentence(
+            Tone::Bad,
+            format!(
+                "the {role} differs from itself: made twice with the same taps its logits differ at {} of {n}, and without taps \
+                 by up to {} of their norm (memory that nobody wrote, threads that race, or chance); whether looking \
+                 changes something, nobody can tell",
+                again.len(),
+                figure(seen.worst),
+            ),
+        );
+    }
     sentence(
         Tone::Bad,
         format!(

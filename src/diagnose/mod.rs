@@ -1,11 +1,13 @@
 //! The whole argument about one or two runs: are they the same computation, is the instrument sound, which
 //! operations are faulty, what kind of mistake is it, and whose.
 
+mod auditing;
 mod document;
 pub mod graft;
 pub mod observer;
 pub mod weights;
 
+pub use auditing::{Progress, audited};
 pub use document::{document, sentences};
 pub use graft::Isolation;
 pub use observer::Observed;
@@ -39,6 +41,18 @@ pub enum DiagnoseError {
     /// A trace.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// The run is one of another model.
+    #[error(
+        "{trace} is a run of a `{theirs}` model, {model} holds another: give the model that the run was made with"
+    )]
+    OtherModel {
+        /// The trace.
+        trace: String,
+        /// Its architecture.
+        theirs: String,
+        /// The model file.
+        model: String,
+    },
 }
 
 /// One run with its audit.
@@ -55,6 +69,8 @@ pub struct Side {
     pub notes: Vec<Note>,
     /// Where it was made with other weights than the model file's.
     pub weights: Option<OtherWeights>,
+    /// Why the run ended before all was computed, where it did.
+    pub ended: Option<String>,
 }
 
 impl Side {
@@ -67,6 +83,7 @@ impl Side {
             audit,
             notes: recording::notes(store, n_vocab),
             weights: None,
+            ended: None,
         }
     }
 
@@ -75,11 +92,16 @@ impl Side {
         self.weights.as_ref().and_then(|w| w.audit.as_ref()).unwrap_or(&self.audit)
     }
 
-    /// In one word; other weights alone are no fault.
+    /// In one word; other weights alone are no fault, and where most of what was recorded cannot be judged,
+    /// the rest says little.
     pub fn conclusion(&self) -> Conclusion {
+        let coverage = &self.judged().coverage;
         match &self.weights {
             Some(OtherWeights { audit: None, .. }) => Conclusion::Clean,
-            _ => self.judged().conclusion(),
+            _ => match self.judged().conclusion() {
+                Conclusion::Clean if coverage.not_judged() > coverage.judged() => Conclusion::NotEnough,
+                conclusion => conclusion,
+            },
         }
     }
 }
@@ -95,6 +117,8 @@ pub struct Diagnosed {
     pub observed: Vec<Observed>,
     /// What grafts of the reference's values into the candidate show, where it could be run again.
     pub isolation: Option<Isolation>,
+    /// What belongs to a diagnosis and was not done, with the reason.
+    pub left_out: Vec<String>,
 }
 
 /// Two whole runs, compared.
@@ -142,7 +166,17 @@ impl Diagnosed {
 
     /// Whether a recorder is at fault: what it shows is not what the engine computes without it.
     pub fn is_disturbed(&self) -> bool {
-        self.observed.iter().any(|seen| !seen.is_same())
+        self.observed.iter().any(|seen| !seen.is_same() && seen.again.is_none())
+    }
+
+    /// Whether a run differs from itself.
+    pub fn is_unsteady(&self) -> bool {
+        self.observed.iter().any(|seen| seen.again.is_some())
+    }
+
+    /// Whether a run ended before all was computed.
+    pub fn is_cut_short(&self) -> bool {
+        self.sides.iter().any(|side| side.ended.is_some())
     }
 
     /// The comparison's verdict.

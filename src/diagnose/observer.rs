@@ -16,6 +16,8 @@ pub struct Observed {
     pub first: Option<(u32, usize, f32, f32)>,
     /// Largest distance of two rows, as a share of the untapped one's norm.
     pub worst: f64,
+    /// Where it was made once more with the same taps and differs from itself, too: positions at which it does.
+    pub again: Option<Vec<u32>>,
 }
 
 impl Observed {
@@ -23,12 +25,20 @@ impl Observed {
     pub fn is_same(&self) -> bool {
         self.differing.is_empty()
     }
+
+    /// Takes in the same run made once more with the same taps: what differs then is no effect of looking.
+    #[must_use]
+    pub fn with_again(mut self, recorded: &Store, again: &Store) -> Self {
+        self.again = observe(self.role, recorded, again).filter(|o| !o.is_same()).map(|o| o.differing);
+        self
+    }
 }
 
 /// Holds what was recorded against the logits of the same run without taps. `None` where they have no
 /// position in common.
 pub fn observe(role: &'static str, recorded: &Store, untapped: &Store) -> Option<Observed> {
-    let mut seen = Observed { role, positions: 0, differing: Vec::new(), first: None, worst: 0.0 };
+    let mut seen =
+        Observed { role, positions: 0, differing: Vec::new(), first: None, worst: 0.0, again: None };
     let (mut a, mut b) = (Tensor::default(), Tensor::default());
     for position in untapped.positions() {
         let read = |store: &Store, row: &mut Tensor| {
@@ -84,5 +94,9 @@ mod tests {
         assert_eq!((seen.differing, seen.first), (vec![1], Some((1, 1, other, 4.0))));
         assert!(seen.worst > 0.0 && seen.worst < 1e-6);
         assert_eq!(observe("reference", &plain, &run(folder.path(), "c.jsonl", &[])), None);
+        // A third run tells an effect of looking from an engine that never does the same.
+        let seen =
+            |again| observe("candidate", &moved, &plain).map(|seen| seen.with_again(&moved, again).again);
+        assert_eq!((seen(&moved), seen(&plain)), (Some(None), Some(Some(vec![1]))));
     }
 }

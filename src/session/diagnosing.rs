@@ -13,14 +13,13 @@ use super::diagnosis::{Diagnosed, DiagnosisState, Faulty, SideDiagnosed};
 use super::driver::panic_text;
 use super::which::Which;
 use crate::audit::document::{self, Subject};
-use crate::audit::{Audit, AuditError, FaultyNode, Options, audit};
+use crate::audit::{AuditError, Conclusion, FaultyNode, Options};
 use crate::compare::Comparison;
-use crate::diagnose;
+use crate::diagnose::{self, DiagnoseError};
 use crate::gguf::Gguf;
-use crate::model::arch;
 use crate::text::safe;
 use crate::trace::Store;
-use crate::wording::Sentence;
+use crate::wording::{Sentence, Tone};
 
 /// Shortest time between two reports of progress.
 const REPORT_EVERY: Duration = Duration::from_millis(50);
@@ -137,9 +136,7 @@ impl Job {
         };
         let (mut sides, mut positions) = (Vec::new(), Vec::new());
         for (which, store) in &stores {
-            let audit = self.audit(*which, store, subjects)?;
-            let role = if *which == Which::Reference { "reference" } else { "candidate" };
-            sides.push(diagnose::Side::new(role, store, None, audit));
+            sides.push(self.side(*which, store, subjects)?);
             positions.push(store.positions().count() as u32);
         }
         let found = diagnose::Diagnosed { sides, comparison, ..diagnose::Diagnosed::default() };
@@ -160,33 +157,24 @@ impl Job {
         Ok(comparison)
     }
 
-    fn audit(&mut self, which: Which, store: &Store, subjects: &Subjects) -> Result<Audit, Failure> {
-        let what = || format!("auditing the {which}");
-        self.report(0, 0, what)?;
-        let because = |error: &dyn std::fmt::Display| safe(&error.to_string()).into_owned();
-        let gguf = &subjects.gguf;
-        let header = store.header().cloned().unwrap_or_default();
-        let arch = gguf.get_str("general.architecture").map_err(|error| because(&error))?;
-        if !header.model.arch.is_empty() && header.model.arch != arch {
-            let theirs = safe(&header.model.arch).into_owned();
-            return Err(format!(
-                "the {which} is a run of a `{theirs}` model, {} holds another: give the model that it was made with",
-                safe(&gguf.path().display().to_string())
-            )
-            .into());
-        }
-        let context = header.settings.n_ctx.map(|n| n as usize).or(subjects.context);
-        let graph = arch::graph_for(gguf, arch::Context(context)).map_err(|error| because(&error))?;
+    /// One run by itself: as `paritty diagnose` has it.
+    fn side(&mut self, which: Which, store: &Store, subjects: &Subjects) -> Result<diagnose::Side, Failure> {
+        let role = if which == Which::Reference { "reference" } else { "candidate" };
+        self.report(0, 0, || format!("auditing the {role}"))?;
+        let folder = tempfile::Builder::new().prefix("paritty-").tempdir();
+        let folder = folder.map_err(|error| format!("cannot make a temporary folder: {error}"))?;
         let options = Options { stop: Some(Arc::clone(&self.shared.stop)), ..Options::default() };
-        let mut progress = |done: usize, of: usize| {
+        let (gguf, context) = (&subjects.gguf, subjects.context);
+        let mut progress = |what: &str, done: usize, of: usize| {
             // Being called off is told by the audit itself.
-            let _ = self.report(done, of, what);
+            let _ = self.report(done, of, || what.to_owned());
         };
-        match audit(gguf, &graph, store, &options, &mut progress) {
-            Ok(found) => Ok(found),
-            Err(AuditError::Stopped) => Err(Failure::Stopped),
-            Err(error) => Err(because(&error).into()),
-        }
+        diagnose::Side::audit(role, gguf, store, context, &options, folder.path(), &mut progress).map_err(
+            |error| match error {
+                DiagnoseError::Audit(AuditError::Stopped) => Failure::Stopped,
+                error => safe(&error.to_string()).into_owned().into(),
+            },
+        )
     }
 
     /// Says how far it is, not too often. Fails when it was called off.
@@ -210,12 +198,20 @@ impl Job {
         let (mut sides, mut faulty) = (Vec::new(), Vec::new());
         for ((side, (which, _)), positions) in found.sides.iter().zip(stores).zip(positions) {
             let subject = Subject { engine: side.engine.clone(), ..Subject::default() };
-            let mut sentences = document::verdict(&side.audit, &subject);
-            let coverage = document::coverage(&side.audit.coverage);
+            let (judged, conclusion) = (side.judged(), side.conclusion());
+            let weights =
+                side.weights.iter().map(|weights| Sentence { tone: Tone::Bad, text: weights.says() });
+            let mut sentences: Vec<Sentence> = weights.collect();
+            // Against the file's own weights every product of other weights is off.
+            if conclusion == judged.conclusion() {
+                sentences.extend(document::verdict(judged, &subject));
+            }
+            let coverage = document::coverage(&judged.coverage);
             sentences.extend(coverage.into_iter().map(|(tone, text)| Sentence { tone, text }));
-            let conclusion = side.audit.conclusion();
             sides.push(SideDiagnosed { side: *which, conclusion, sentences, positions: *positions });
-            faulty.extend(side.audit.faulty.iter().map(|node| faulty_node(*which, node)));
+            if conclusion == Conclusion::Faulty {
+                faulty.extend(judged.faulty.iter().map(|node| faulty_node(*which, node)));
+            }
         }
         Diagnosed { sentences: diagnose::sentences(found), sides, faulty, took: self.begun.elapsed() }
     }

@@ -2,13 +2,18 @@
 //! and adds them up in f16, with one rounding a step (`mul_mat_vec_f` of ggml, F16 weights and the
 //! f16 values of a cache); the lanes meet in f32.
 
-use super::heads::mix;
-use super::{Circumstance, Rule, half, is_f16_sum, to_f16};
-use crate::engine::cpu::kernel::{Bound, Moment};
-use crate::model::{Node, Op};
+use super::f16_sums::F16Sums;
+use super::half;
 
 /// See the module.
-pub struct F16Chain;
+pub static F16_CHAIN: F16Sums = F16Sums {
+    id: "f16-chain",
+    title: "f16 products and lane sums, as llama.cpp on CUDA",
+    columns: |n| n <= 1,
+    sum: |a, b, cached| sum(a, b, if cached { a.len().next_multiple_of(CACHE_STEP) } else { a.len() }),
+    floor: |_| None,
+    admits: |_| true,
+};
 
 /// A cache's rows come in steps of so many (`llama_kv_cache::get_n_kv`); those that are not seen add zeros.
 const CACHE_STEP: usize = 256;
@@ -31,41 +36,6 @@ fn sum(a: &[f64], b: &[f64], len: usize) -> f64 {
         }
     }
     sums.iter().sum()
-}
-
-impl Rule for F16Chain {
-    fn id(&self) -> &'static str {
-        "f16-chain"
-    }
-    fn title(&self) -> &'static str {
-        "f16 products and lane sums, as llama.cpp on CUDA"
-    }
-    fn is_coarse(&self) -> bool {
-        true
-    }
-    fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
-        is_f16_sum(node, at)
-    }
-    fn is_expected(&self, node: &Node, at: &Circumstance<'_>) -> bool {
-        let cached = matches!(node.op, Op::MatMul) || at.cache() == Some("f16");
-        at.is_llama_cuda() && at.columns.is_some_and(|n| n <= 1) && cached && !at.fused
-    }
-    fn operand(&self, _: &Node, _: usize, row: &mut [f64]) {
-        for x in row {
-            *x = to_f16(*x);
-        }
-    }
-    fn sum(&self, weights: &[f32], column: &[f64]) -> Option<f64> {
-        let weights: Vec<f64> = weights.iter().map(|&w| w.into()).collect();
-        Some(sum(&weights, column, column.len()))
-    }
-    fn evaluate(&self, node: &Node, _: &Bound, _: Moment, inputs: &[&[f64]], out: &mut [f64]) -> bool {
-        let Op::Mix(a) = &node.op else { return false };
-        mix(a, inputs, out, |values, probabilities| {
-            sum(values, probabilities, values.len().next_multiple_of(CACHE_STEP))
-        });
-        true
-    }
 }
 
 #[cfg(test)]

@@ -39,19 +39,17 @@ impl Rule for F16FusedCuda {
         values: &[f64],
         out: &mut [f64],
     ) -> bool {
-        if a.softcap.is_some() {
-            return false;
-        }
         let visible = keys.len() / (a.n_head_kv * a.head_dim).max(1);
         let hidden = a.window.map_or(0, |w| visible.saturating_sub(w));
         let shared = a.n_head / a.n_head_kv;
-        let scale = to_f16(f64::from(a.scale));
+        let scale = to_f16(f64::from(a.softcap.map_or(a.scale, |cap| a.scale / cap)));
         let q: Vec<f64> = query.iter().map(|&x| half::round(to_f16(x) * scale)).collect();
         for (head, out) in out.chunks_mut(a.head_dim_v).enumerate() {
             let q = &q[head * a.head_dim..][..a.head_dim];
             let score = |p: usize| -> f64 {
                 let k = &keys[(p * a.n_head_kv + head / shared) * a.head_dim..][..a.head_dim];
-                q.iter().zip(k).map(|(q, k)| q * to_f16(*k)).sum()
+                let sum: f64 = q.iter().zip(k).map(|(q, k)| q * to_f16(*k)).sum();
+                a.softcap.map_or(sum, |cap| f64::from(cap) * sum.tanh())
             };
             let scores: Vec<f64> =
                 (0..visible).map(|p| if p < hidden { f64::NEG_INFINITY } else { score(p) }).collect();

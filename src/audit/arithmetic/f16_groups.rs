@@ -1,13 +1,18 @@
 //! Sums of sixteen f16 products that an f16 accumulator takes one after the other: tensor cores with an
 //! f16 compute type (cuBLAS, F16 weights and f16 values of a cache, 17 columns and more).
 
-use super::heads::mix;
-use super::{Circumstance, Rule, half, is_f16_sum, to_f16};
-use crate::engine::cpu::kernel::{Bound, Moment};
-use crate::model::{Node, Op};
+use super::f16_sums::F16Sums;
+use super::{are_f16, half};
 
 /// See the module.
-pub struct F16Groups;
+pub static F16_GROUPS: F16Sums = F16Sums {
+    id: "f16-groups",
+    title: "f16 sums of 16 products each, as cuBLAS",
+    columns: |n| n > 16,
+    sum: |a, b, _| sum(a, b),
+    floor: |terms| Some(left(terms)),
+    admits: are_f16,
+};
 
 /// Products that a tensor core adds before it rounds.
 pub const GROUP: usize = 16;
@@ -28,45 +33,6 @@ pub fn left(terms: usize) -> f64 {
     const CUT: f64 = 17.0 * 4.0 / (1 << 24) as f64;
     let roundings = terms.div_ceil(GROUP) as f64;
     UNIT * (roundings * CUT / UNIT).sqrt()
-}
-
-impl Rule for F16Groups {
-    fn id(&self) -> &'static str {
-        "f16-groups"
-    }
-    fn title(&self) -> &'static str {
-        "f16 sums of 16 products each, as cuBLAS"
-    }
-    fn is_coarse(&self) -> bool {
-        true
-    }
-    fn applies(&self, node: &Node, at: &Circumstance<'_>) -> bool {
-        is_f16_sum(node, at)
-    }
-    fn is_expected(&self, node: &Node, at: &Circumstance<'_>) -> bool {
-        let cached = matches!(node.op, Op::MatMul) || at.cache() == Some("f16");
-        at.is_llama_cuda() && at.columns.is_some_and(|n| n > 16) && cached && !at.fused
-    }
-    fn operand(&self, _: &Node, _: usize, row: &mut [f64]) {
-        for x in row {
-            *x = to_f16(*x);
-        }
-    }
-    fn sum(&self, weights: &[f32], column: &[f64]) -> Option<f64> {
-        let weights: Vec<f64> = weights.iter().map(|&w| w.into()).collect();
-        Some(sum(&weights, column))
-    }
-    fn evaluate(&self, node: &Node, _: &Bound, _: Moment, inputs: &[&[f64]], out: &mut [f64]) -> bool {
-        let Op::Mix(a) = &node.op else { return false };
-        mix(a, inputs, out, sum);
-        true
-    }
-    fn floor(&self, terms: usize) -> Option<f64> {
-        Some(left(terms))
-    }
-    fn admits(&self, recorded: &[f32]) -> bool {
-        super::are_f16(recorded)
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod bf16_operands;
 mod blocks;
 pub mod cache_blocks;
+mod cuda_cache;
 mod exact;
 mod f16_accumulator;
 mod f16_cache;
@@ -16,6 +17,7 @@ mod f16_fused;
 mod f16_fused_cuda;
 mod f16_groups;
 mod f16_operands;
+mod f16_sums;
 mod gelu_fast;
 mod gelu_table;
 mod ggml_rope;
@@ -201,6 +203,10 @@ pub static RULES: &[&dyn Rule] = &[
     &stored_cache::Q4_1_TURNED,
     &stored_cache::Q4_0_TURNED,
     &stored_cache::IQ4_NL_TURNED,
+    &cuda_cache::VECTOR,
+    &cuda_cache::VECTOR_TURNED,
+    &cuda_cache::TENSOR,
+    &cuda_cache::TENSOR_TURNED,
     &gelu_table::GeluTable,
     &gelu_fast::GeluFast,
     &ggml_rope::GgmlRope,
@@ -208,8 +214,8 @@ pub static RULES: &[&dyn Rule] = &[
     &f16_fused_cuda::F16FusedCuda,
     &rounded_results::F16,
     &rounded_results::BF16,
-    &f16_chain::F16Chain,
-    &f16_groups::F16Groups,
+    &f16_chain::F16_CHAIN,
+    &f16_groups::F16_GROUPS,
     &f16_accumulator::F16Accumulator,
 ];
 

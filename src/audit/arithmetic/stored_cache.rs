@@ -112,7 +112,7 @@ pub static IQ4_NL_TURNED: StoredCache = StoredCache::new(
 );
 
 /// Width of the one that turns queries and keys: the largest power of two that heads are a multiple of.
-fn turn_of_keys(a: &Attention) -> usize {
+pub fn turn_of_keys(a: &Attention) -> usize {
     let mut n = TURN;
     while a.head_dim.is_multiple_of(2 * n) {
         n *= 2;

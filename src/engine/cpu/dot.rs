@@ -31,6 +31,17 @@ pub fn f32_f64(a: &[f32], b: &[f64]) -> f64 {
     lanes_f64(a, b)
 }
 
+/// Σ a² in f64 lanes.
+pub fn square(a: &[f32]) -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx2_fma() {
+        // SAFETY: the processor has the features that the function is compiled for.
+        #[allow(unsafe_code)]
+        return unsafe { square_avx2(a) };
+    }
+    lanes_square(a)
+}
+
 #[cfg(target_arch = "x86_64")]
 fn has_avx2_fma() -> bool {
     std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
@@ -46,6 +57,12 @@ fn f32_f32_avx2(a: &[f32], b: &[f32]) -> f64 {
 #[target_feature(enable = "avx2,fma")]
 fn f32_f64_avx2(a: &[f32], b: &[f64]) -> f64 {
     lanes_f64(a, b)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn square_avx2(a: &[f32]) -> f64 {
+    lanes_square(a)
 }
 
 #[inline(always)]
@@ -89,6 +106,20 @@ fn lanes_f64(a: &[f32], b: &[f64]) -> f64 {
     acc.iter().sum::<f64>() + rest
 }
 
+#[inline(always)]
+fn lanes_square(a: &[f32]) -> f64 {
+    const WIDE: usize = 16;
+    let mut acc = [0.0f64; WIDE];
+    let (lanes, rest) = a.as_chunks::<WIDE>();
+    for a in lanes {
+        for i in 0..WIDE {
+            let wide = a[i] as f64;
+            acc[i] += wide * wide;
+        }
+    }
+    acc.iter().sum::<f64>() + rest.iter().map(|&a| a as f64 * a as f64).sum::<f64>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +135,8 @@ mod tests {
             // f32 products and at most 8 additions per lane: a few units of 2^-24.
             assert!((f32_f32(&a, &b) - exact).abs() <= 5e-7 * scale, "{n}");
             assert!((f32_f64(&a, &wide) - exact).abs() <= 1e-15 * scale * (n.max(1) as f64), "{n}");
+            let own: Vec<f64> = a.iter().map(|&v| v as f64).collect();
+            assert!((square(&a) - f32_f64(&a, &own)).abs() <= 1e-15 * (n.max(1) as f64), "{n}");
         }
     }
 
