@@ -148,13 +148,14 @@ fn a_recorder_that_lies_is_caught_by_a_run_without_it() {
 #[test]
 fn how_a_run_was_recorded_is_said_and_is_no_fault() {
     let folder = TempDir::new().unwrap();
-    for (fault, says) in [
-        ("padded-logits", "are padding, all 0e0, and no tokens"),
-        ("ten-values", "hold a part of their values only (10 of"),
+    for (fault, code, says) in [
+        ("padded-logits", 0, "are padding, all 0e0, and no tokens"),
+        // Of what is left, little can be judged.
+        ("ten-values", 3, "hold a part of their values only (10 of"),
     ] {
         let path = recorded(&model(QWEN), &folder, "run.jsonl", &["--fault", fault]);
-        let (code, report) = diagnose(&model(QWEN), &["--reference", path.to_str().unwrap()]);
-        assert_eq!((code, faults(&report)), (0, Vec::new()), "{fault}: {report:#}");
+        let (got, report) = diagnose(&model(QWEN), &["--reference", path.to_str().unwrap()]);
+        assert_eq!((got, faults(&report)), (code, Vec::new()), "{fault}: {report:#}");
         assert!(said(&report).contains(says), "{fault}: {report:#}");
     }
 }
@@ -311,12 +312,13 @@ fn a_program_is_diagnosed_like_any_engine_and_is_not_given_values() {
 
 #[test]
 fn what_a_program_computed_before_it_failed_is_diagnosed() {
-    // The header and two positions of 54 nodes, with a line each for the token's end.
+    // Three requests are let through: to load, and two positions.
+    let requests = "for n in 1 2 3; do read -r line; echo \"$line\"; done";
     for (fault, code, says) in [
         ("", 3, "no operation that was computed is faulty, but a run ended early"),
         ("--fault rope-base@1", 1, "the candidate (paritty) is at fault"),
     ] {
-        let candidate = program(&format!("{} | head -n 130", served(fault)));
+        let candidate = program(&format!("({requests}) | {}", served(fault)));
         let (got, report) = diagnose(
             &model(LLAMA),
             &["--reference", "cpu", "--candidate", &candidate, "--tokens", "1,5,9,300,7,8"],

@@ -123,9 +123,11 @@ mod x86 {
 mod tests {
     use super::*;
 
+    type Variant = fn(&[f32], &[&[f64]], &mut [f64], usize);
+
     /// Every variant that this processor can run.
-    fn variants() -> Vec<fn(&[f32], &[&[f64]], &mut [f64], usize)> {
-        let mut variants: Vec<fn(&[f32], &[&[f64]], &mut [f64], usize)> =
+    fn variants() -> Vec<Variant> {
+        let mut variants: Vec<Variant> =
             vec![add_products, |a, b, out, stride| pieces(a, b, out, stride, plain::<2, 3>)];
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {

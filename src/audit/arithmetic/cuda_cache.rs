@@ -328,7 +328,7 @@ mod tests {
                 if a.softcap.is_some() {
                     score = cap * score.tanh();
                 }
-                let new = largest.max(score + 3.0 * 0.6931);
+                let new = largest.max(score + 3.0 * std::f32::consts::LN_2);
                 let kept = (largest - new).exp();
                 largest = new;
                 let weight = (score - largest).exp();
