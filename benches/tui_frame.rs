@@ -104,8 +104,8 @@ impl Shown {
         self.sent.0.set(0);
         let begun = common::processor_of_thread();
         change(&mut self.app);
-        let context = Context { app: &self.app, theme: &THEME, keymap: &self.keymap };
-        terminal::frame(&mut self.terminal, |frame| view::draw(frame, context)).expect("drawn");
+        let context = Context::new(&self.app, &THEME, &self.keymap);
+        terminal::frame(&mut self.terminal, None, |frame, _| view::draw(frame, context)).expect("drawn");
         (common::processor_of_thread().saturating_sub(begun), self.sent.0.get())
     }
 

@@ -180,11 +180,11 @@ fn scene_export_panics() {
 fn scene_panics_while_drawing() {
     let mut screen = Screen::enter().expect("a terminal");
     screen
-        .draw(|frame| frame.buffer_mut().set_string(0, 0, "about to fail", ratatui::style::Style::new()))
+        .draw(|frame, _| frame.buffer_mut().set_string(0, 0, "about to fail", ratatui::style::Style::new()))
         .expect("drawn");
     let mut line = [0; 1];
     let _ = std::io::stdin().read(&mut line);
-    let _ = screen.draw(|_| panic!("drawing broke"));
+    let _ = screen.draw(|_, _| panic!("drawing broke"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `paritty doctor`: what is here, what is missing, how to get it.
 
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::Args;
 use indicatif::HumanBytes;
@@ -10,6 +10,8 @@ use super::Outcome;
 use crate::engine::cuda::cache::Cache;
 use crate::engine::cuda::{device, library};
 use crate::engine::open::Kind;
+use crate::tui::graphics::Choice;
+use crate::tui::graphics::ask::ask_aside;
 use crate::tui::theme::Depth;
 
 /// Show what this machine has: GPUs, NVIDIA's libraries, colours, llama.cpp; what is missing, and how
@@ -151,8 +153,31 @@ fn findings() -> Vec<Finding> {
             },
             json!(format!("{colours:?}").to_lowercase()),
         ),
+        graphics_finding(colours),
         finding("llama_cpp", "llama.cpp", llama_cpp(), json!(cfg!(feature = "llama-cpp"))),
     ]
+}
+
+/// How heatmaps would be shown: asks the terminal, if there is one.
+fn graphics_finding(colours: Depth) -> Finding {
+    let wanted = Choice::of_environment(|name| std::env::var(name).ok());
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let (found, placing) = match wanted {
+        Err(error) => (Err(error.to_string()), None),
+        Ok(_) if colours < Depth::Indexed256 => (Err("half blocks and pixels need 256 colours".into()), None),
+        Ok(_) if !terminal => (Err("not asked: stdin or stdout is no terminal".into()), None),
+        Ok(wanted) => match ask_aside(wanted.unwrap_or_default()) {
+            Ok(found) => {
+                let text = found.to_string();
+                (found.placing.map(|_| text.clone()).ok_or(text), found.placing)
+            }
+            Err(error) => (Err(error.to_string()), None),
+        },
+    };
+    let detail = placing.map(|p| {
+        json!({"protocol": p.protocol.name(), "cell": [p.cell.width, p.cell.height], "colours": p.colors})
+    });
+    Finding { id: "graphics", title: "graphics", found, detail: json!(detail) }
 }
 
 fn words(error: &impl ToString) -> String {

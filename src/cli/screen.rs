@@ -12,6 +12,7 @@ use super::Outcome;
 use super::stepping::SteppingArgs;
 use crate::session::headless::{self, Limits};
 use crate::session::{Config, Session, Snapshot, SourceState, Stop, facts};
+use crate::tui::graphics::Choice;
 use crate::tui::settings::Settings;
 use crate::tui::{self, Ended, SavedScreen, TuiOptions};
 
@@ -96,6 +97,7 @@ impl ScreenArgs {
             );
         }
         let settings = Settings::load()?;
+        let wanted = Choice::of_environment(|name| std::env::var(name).ok())?;
         let session = self.start(config, &keep.breakpoints)?;
         if config.running {
             session
@@ -108,6 +110,7 @@ impl ScreenArgs {
             exporter: Some(Arc::new(|request| super::picture::export(&request))),
             theme: settings.theme,
             keymap: settings.keymap,
+            graphics: wanted.unwrap_or(settings.graphics),
             screen: keep.screen,
         };
         let left = if self.plain {

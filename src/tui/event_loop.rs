@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{Event, EventStream, KeyEvent};
 use futures_util::StreamExt;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -15,6 +15,9 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
 
 use super::app::{Action, App, Effect, Place, Typed};
+use super::graphics::ask::{self, Asked};
+use super::graphics::late::Late;
+use super::graphics::{Choice, Found};
 use super::keymap::Keymap;
 use super::panes::Context;
 use super::terminal::Screen;
@@ -42,6 +45,13 @@ pub(super) struct EventLoop {
     theme: Theme,
     keymap: Keymap,
     screen: Screen,
+    /// What the terminal said of its graphics.
+    asked: Asked,
+    graphics: Found,
+    /// Keys that were pressed while it was asked.
+    early: Vec<KeyEvent>,
+    /// Keeps answers that come late from being taken for keys.
+    late: Option<Late>,
     link: Link,
     exporter: Option<Exporter>,
     exports: (Sender<Exported>, Receiver<Exported>),
@@ -63,11 +73,27 @@ impl EventLoop {
         if let Some(problem) = options.screen.and_then(|screen| app.take_up(&screen).err()) {
             app.tell(problem.to_string(), true);
         }
+        let mut screen = Screen::enter().map_err(TuiError::Terminal)?;
+        // Where cells cannot be painted, pictures are not wanted either.
+        let choice = if theme.paints() { options.graphics } else { Choice::None };
+        let asked = if choice == Choice::None {
+            Asked::default()
+        } else {
+            ask::ask(choice).map_err(TuiError::Terminal)?
+        };
+        let graphics = asked.decide(choice);
+        if graphics.placing.is_some() {
+            screen.show_pictures(&graphics).map_err(TuiError::Terminal)?;
+        }
         Ok(Self {
             app,
             theme,
             keymap: options.keymap,
-            screen: Screen::enter().map_err(TuiError::Terminal)?,
+            screen,
+            early: asked.typed(),
+            late: asked.is_late().then(|| Late::new(std::time::Instant::now())),
+            asked,
+            graphics,
             link,
             exporter: options.exporter,
             exports: mpsc::channel(8),
@@ -81,6 +107,11 @@ impl EventLoop {
     pub(super) async fn run(mut self) -> Result<Left, TuiError> {
         let mut events = EventStream::new();
         let mut next_frame = Instant::now();
+        for key in std::mem::take(&mut self.early) {
+            if let Flow::End(ended) = self.event(&Event::Key(key))? {
+                return Ok(self.leave(ended));
+            }
+        }
         loop {
             self.send();
             let draw = self.dirty && Instant::now() >= next_frame;
@@ -90,8 +121,10 @@ impl EventLoop {
             }
             if draw {
                 self.dirty = false;
-                let context = Context { app: &self.app, theme: &self.theme, keymap: &self.keymap };
-                self.screen.draw(|frame| view::draw(frame, context)).map_err(TuiError::Terminal)?;
+                let context = Context::new(&self.app, &self.theme, &self.keymap);
+                self.screen
+                    .draw(|frame, pictures| view::draw(frame, Context { pictures, ..context }))
+                    .map_err(TuiError::Terminal)?;
                 next_frame = Instant::now() + FRAME;
             }
             let retry = Instant::now() + RETRY;
@@ -119,11 +152,15 @@ impl EventLoop {
                 () = sleep_until(retry), if self.has_unsent() => Flow::GoOn,
             };
             if let Flow::End(ended) = flow {
-                // The session learns it at the latest when the channel closes.
-                let _ = self.link.commands.try_send(Command::Quit);
-                return Ok(Left { ended, screen: self.app.saved() });
+                return Ok(self.leave(ended));
             }
         }
+    }
+
+    fn leave(&mut self, ended: Ended) -> Left {
+        // The session learns it at the latest when the channel closes.
+        let _ = self.link.commands.try_send(Command::Quit);
+        Left { ended, screen: self.app.saved() }
     }
 
     fn snapshot(&mut self, alive: bool) {
@@ -138,6 +175,9 @@ impl EventLoop {
     }
 
     fn event(&mut self, event: &Event) -> Result<Flow, TuiError> {
+        if self.late.as_mut().is_some_and(|late| !late.is_users(event, std::time::Instant::now())) {
+            return Ok(Flow::GoOn);
+        }
         let action = match event {
             &Event::Key(key) => self.keymap.action(key, self.app.place()),
             // Text in the clipboard is no command: it goes where text is asked for, and nowhere else.
@@ -162,6 +202,7 @@ impl EventLoop {
                 Effect::Send(command) if self.waiting.len() < WAITING => self.waiting.push_back(command),
                 Effect::Send(_) => self.app.tell("the session is busy: that was not sent", true),
                 Effect::Export(request) => self.export(request)?,
+                Effect::Graphics(choice) => self.show_graphics(choice)?,
                 Effect::Redraw => self.screen.clear().map_err(TuiError::Terminal)?,
                 Effect::Suspend => self.screen.suspend().map_err(TuiError::Terminal)?,
                 Effect::Quit => {
@@ -171,6 +212,29 @@ impl EventLoop {
             }
         }
         Ok(Flow::GoOn)
+    }
+
+    /// Shows heatmaps in another way, or says in which they are shown.
+    fn show_graphics(&mut self, choice: Option<Choice>) -> Result<(), TuiError> {
+        let found = match choice {
+            None => {
+                return {
+                    self.app.tell(self.graphics.to_string(), false);
+                    Ok(())
+                };
+            }
+            Some(choice) if choice != Choice::None && !self.theme.paints() => {
+                self.app
+                    .tell(format!("no {choice}: pictures need 256 colours or more, and no NO_COLOR"), true);
+                return Ok(());
+            }
+            Some(choice) => self.asked.decide(choice),
+        };
+        let refused = found.placing.is_none() && choice.is_some_and(|choice| choice != Choice::None);
+        self.graphics = found;
+        self.screen.show_pictures(&self.graphics).map_err(TuiError::Terminal)?;
+        self.app.tell(self.graphics.to_string(), refused);
+        Ok(())
     }
 
     /// Drawing a picture takes a while, so it happens elsewhere; a panic there is an error here.
@@ -205,7 +269,7 @@ impl EventLoop {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { app: &self.app, theme: &self.theme, keymap: &self.keymap }
+        Context::new(&self.app, &self.theme, &self.keymap)
     }
 
     fn has_unsent(&self) -> bool {

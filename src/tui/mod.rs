@@ -5,6 +5,7 @@ pub mod ansi;
 pub mod app;
 pub mod command;
 mod event_loop;
+pub mod graphics;
 pub mod hints;
 pub mod key;
 pub mod keymap;
@@ -44,6 +45,8 @@ pub struct TuiOptions {
     pub theme: Option<Theme>,
     /// Keys.
     pub keymap: Keymap,
+    /// How heatmaps are shown.
+    pub graphics: graphics::Choice,
     /// Where the user was when the session was left.
     pub screen: Option<SavedScreen>,
 }

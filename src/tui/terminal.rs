@@ -19,10 +19,14 @@ use crossterm::{execute, queue};
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::{Frame, Terminal};
 
+use super::graphics::{Display, Found, Pictures};
+
 /// Whether the screen is up.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 /// The thread that draws.
 static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
+/// What takes the pictures away that the terminal shows.
+static FAREWELL: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 /// What other threads' panics said while nothing could be printed.
 static HELD_BACK: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -45,6 +49,8 @@ impl Write for Out {
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Out>>>,
+    /// Shows pictures, where the terminal can.
+    display: Option<Display>,
 }
 
 impl Screen {
@@ -56,7 +62,7 @@ impl Screen {
         // A frame of a large screen in full colour is some hundred kB; one write a frame, if possible.
         let out = BufWriter::with_capacity(1 << 18, Out(io::stdout()));
         match Terminal::new(CrosstermBackend::new(out)) {
-            Ok(terminal) => Ok(Self { terminal }),
+            Ok(terminal) => Ok(Self { terminal, display: None }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -64,13 +70,33 @@ impl Screen {
         }
     }
 
-    /// Draws a frame as one synchronized update.
-    pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        frame(&mut self.terminal, render)
+    /// Draws a frame as one synchronized update. What is rendered may ask for pictures, where the
+    /// terminal shows any.
+    pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>, Option<&Pictures>)) -> io::Result<()> {
+        frame(&mut self.terminal, self.display.as_mut(), render)
+    }
+
+    /// Shows pictures from now on as `found` says, or none.
+    pub fn show_pictures(&mut self, found: &Found) -> io::Result<()> {
+        self.take_pictures_away()?;
+        self.display = found.placing.map(|placing| Display::new(placing, std::process::id()));
+        let farewell = self.display.as_ref().map(Display::farewell).unwrap_or_default();
+        *FAREWELL.lock().unwrap_or_else(PoisonError::into_inner) = farewell;
+        self.clear()
+    }
+
+    fn take_pictures_away(&mut self) -> io::Result<()> {
+        if let Some(display) = &mut self.display {
+            let farewell = display.farewell();
+            display.forget();
+            self.terminal.backend_mut().write_all(&farewell)?;
+        }
+        Ok(())
     }
 
     /// Forgets what the terminal shows, so that the next frame is drawn in full.
     pub fn clear(&mut self) -> io::Result<()> {
+        self.take_pictures_away()?;
         // `Terminal::clear` asks the terminal where its cursor is and waits for the answer, which a
         // slow line delays. Nothing needs the cursor here.
         self.terminal.backend_mut().clear()?;
@@ -107,13 +133,29 @@ impl Drop for Screen {
     }
 }
 
-/// Draws a frame as one synchronized update.
+/// Draws a frame as one synchronized update: the text, then the pictures that are new.
 pub fn frame<W: Write>(
     terminal: &mut Terminal<CrosstermBackend<W>>,
-    render: impl FnOnce(&mut Frame<'_>),
+    mut display: Option<&mut Display>,
+    render: impl FnOnce(&mut Frame<'_>, Option<&Pictures>),
 ) -> io::Result<()> {
+    let before = terminal.current_buffer_mut().area;
+    let mut pixels = Vec::new();
     queue!(terminal.backend_mut(), BeginSynchronizedUpdate)?;
-    terminal.draw(render)?;
+    terminal.draw(|frame| {
+        let Some(display) = &mut display else { return render(frame, None) };
+        if frame.area() != before {
+            // A terminal of another size is cleared; so are its pictures, and characters may be larger.
+            pixels = display.farewell();
+            display.forget();
+            display.measure();
+        }
+        let pictures = display.pictures();
+        render(frame, Some(&pictures));
+        let buf = frame.buffer_mut();
+        pixels.extend(display.change(pictures.settle(buf), buf));
+    })?;
+    terminal.backend_mut().write_all(&pixels)?;
     execute!(terminal.backend_mut(), EndSynchronizedUpdate)
 }
 
@@ -132,7 +174,9 @@ pub fn restore() {
     if !ACTIVE.swap(false, Ordering::SeqCst) {
         return;
     }
+    let farewell = FAREWELL.lock().unwrap_or_else(PoisonError::into_inner).clone();
     // Nothing can be done about a terminal that is gone.
+    let _ = io::stdout().write_all(&farewell);
     let _ = execute!(
         io::stdout(),
         EndSynchronizedUpdate,

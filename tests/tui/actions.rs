@@ -289,7 +289,7 @@ fn every_click_lands_where_the_cell_is_drawn() {
                     row: y,
                     modifiers: KeyModifiers::NONE,
                 };
-                let context = Context { app: &app, theme: &theme, keymap: &keymap };
+                let context = Context::new(&app, &theme, &keymap);
                 let action = view::mouse(click, context, area);
                 let Some(Action::Select { position, row }) = action else { continue };
                 hits += 1;
@@ -304,7 +304,7 @@ fn every_click_lands_where_the_cell_is_drawn() {
                 if clicked.view() == View::Overview {
                     let buffer = {
                         let mut buffer = ratatui::buffer::Buffer::empty(area);
-                        let context = Context { app: &clicked, theme: &theme, keymap: &keymap };
+                        let context = Context::new(&clicked, &theme, &keymap);
                         view::render(context, area, &mut buffer);
                         buffer
                     };
@@ -331,12 +331,12 @@ fn the_line_between_panes_can_be_dragged() {
         (MouseEventKind::Drag(MouseButton::Left), 90),
         (MouseEventKind::Up(MouseButton::Left), 90),
     ] {
-        let context = Context { app: &app, theme: &theme, keymap: &keymap };
+        let context = Context::new(&app, &theme, &keymap);
         let action = view::mouse(event(kind, column), context, area).expect("the line is there");
         app.update(action);
     }
     assert_eq!(map(&app).right(), 90);
-    let context = Context { app: &app, theme: &theme, keymap: &keymap };
+    let context = Context::new(&app, &theme, &keymap);
     let moved = view::mouse(event(MouseEventKind::Drag(MouseButton::Left), 40), context, area);
     assert_eq!(moved, None, "it was let go");
 }

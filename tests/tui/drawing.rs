@@ -24,7 +24,8 @@ pub(crate) const DEPTHS: [Depth; 4] = [Depth::Mono, Depth::Ansi16, Depth::Indexe
 
 pub(crate) fn draw(app: &App, theme: Theme, width: u16, height: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    let context = Context { app, theme: &theme, keymap: &Keymap::default() };
+    let keymap = Keymap::default();
+    let context = Context::new(app, &theme, &keymap);
     terminal.draw(|frame| view::draw(frame, context)).unwrap();
     terminal.backend().buffer().clone()
 }

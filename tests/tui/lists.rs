@@ -34,7 +34,7 @@ fn commands(app: &mut App) -> Vec<Command> {
 
 fn click(app: &App, x: u16, y: u16) -> Option<Action> {
     let keymap = Keymap::default();
-    let context = Context { app, theme: &TRUE, keymap: &keymap };
+    let context = Context::new(app, &TRUE, &keymap);
     let kind = MouseEventKind::Down(MouseButton::Left);
     let event = MouseEvent { kind, column: x, row: y, modifiers: KeyModifiers::NONE };
     view::mouse(event, context, Rect::new(0, 0, 120, 40))

@@ -78,7 +78,8 @@ fn said(app: &App) -> &str {
 
 fn draw(app: &App, width: u16, height: u16) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
-    let context = Context { app, theme: &THEME, keymap: &Keymap::default() };
+    let keymap = Keymap::default();
+    let context = Context::new(app, &THEME, &keymap);
     view::render(context, buffer.area, &mut buffer);
     buffer
 }
@@ -90,7 +91,8 @@ fn rows(buffer: &Buffer) -> Vec<String> {
 
 fn click(app: &App, (width, height): (u16, u16), column: u16, row: u16) -> Option<Action> {
     let kind = MouseEventKind::Down(MouseButton::Left);
-    let context = Context { app, theme: &THEME, keymap: &Keymap::default() };
+    let keymap = Keymap::default();
+    let context = Context::new(app, &THEME, &keymap);
     let event = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
     view::mouse(event, context, Rect::new(0, 0, width, height))
 }

@@ -43,7 +43,8 @@ fn click(app: &App, theme: Theme, (width, height): (u16, u16), x: u16, y: u16) -
         row: y,
         modifiers: KeyModifiers::NONE,
     };
-    let context = Context { app, theme: &theme, keymap: &Keymap::default() };
+    let keymap = Keymap::default();
+    let context = Context::new(app, &theme, &keymap);
     view::mouse(event, context, Rect::new(0, 0, width, height))
 }
 

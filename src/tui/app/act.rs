@@ -152,6 +152,7 @@ impl App {
                 self.set_hints(on);
                 self.tell(if on { "hints are shown below" } else { "no more hints" }, false);
             }
+            Action::Graphics(choice) => self.effects.push(Effect::Graphics(choice)),
             Action::Redraw => self.effects.push(Effect::Redraw),
             Action::Suspend => self.effects.push(Effect::Suspend),
             Action::Quit => self.quit(),

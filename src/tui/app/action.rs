@@ -4,6 +4,7 @@ use super::overlay::typed::Typed;
 use super::{Row, Target};
 use crate::model::Checkpoint;
 use crate::session::{Command, Stop};
+use crate::tui::graphics::Choice;
 use crate::tui::kinds::PaneKind;
 use crate::tui::layout::SplitId;
 use crate::tui::views::View;
@@ -124,6 +125,8 @@ pub enum Action {
     Type(Typed),
     /// Suggest the next useful key, or stop doing so.
     Hints(bool),
+    /// Show heatmaps in this way, or say in which they are shown.
+    Graphics(Option<Choice>),
     /// Draw everything anew.
     Redraw,
     /// Leave the terminal to the shell until resumed.

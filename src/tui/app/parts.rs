@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::Checkpoint;
 use crate::session::{Command, Focus, Snapshot};
+use crate::tui::graphics::Choice;
 use crate::tui::kinds::PaneKind;
 use crate::tui::views::View;
 
@@ -60,6 +61,8 @@ pub enum Effect {
     Send(Command),
     /// Draw a picture.
     Export(ExportRequest),
+    /// Show heatmaps in this way, or say in which they are shown.
+    Graphics(Option<Choice>),
     /// Draw everything anew.
     Redraw,
     /// Give the terminal back until resumed.

@@ -55,6 +55,7 @@ commands! {
     "feed", "reference|free", "the reference's tokens to both sides, or each side its own", stepping::feeds, feed;
     "what-if", "CHANGE", "compute the candidate anew with something changed", stepping::changes, what_if;
     "hints", "on|off", "suggestions of the next useful key", screen::switches, hints;
+    "graphics", "[NAME]", "heatmaps in pixels: auto, kitty, iterm, sixel, none (alone: which are used)", screen::graphics_known, graphics;
 }
 
 /// Everything that can be asked for by name, with the keys that do the same.

@@ -3,6 +3,7 @@
 use crate::text::safe_short;
 use crate::tui::app::entry::Candidate;
 use crate::tui::app::{Action, App};
+use crate::tui::graphics::{Choice, NoGraphics};
 use crate::tui::views::View;
 
 /// Every view.
@@ -30,5 +31,20 @@ pub(super) fn hints(_: &App, text: &str) -> Result<Action, String> {
         "on" => Ok(Action::Hints(true)),
         "off" => Ok(Action::Hints(false)),
         other => Err(format!("`{}`: expected `on` or `off`", safe_short(other, 40))),
+    }
+}
+
+/// Every way of showing heatmaps.
+pub(super) fn graphics_known(_: &App) -> Vec<Candidate> {
+    Choice::ALL.map(|choice| Candidate::new(choice.name(), choice.about())).to_vec()
+}
+
+/// `[NAME]`.
+pub(super) fn graphics(_: &App, text: &str) -> Result<Action, String> {
+    match text {
+        "" => Ok(Action::Graphics(None)),
+        name => {
+            name.parse().map(|choice| Action::Graphics(Some(choice))).map_err(|e: NoGraphics| e.to_string())
+        }
     }
 }

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
+use super::heatmap::Room;
 use super::triptych::{Places, Table, Triptych};
 use super::{Context, frame, heading, inner_of, put, scale, span};
 use crate::compare::cell::is_per_position;
@@ -35,7 +36,7 @@ fn heads(side: Option<&Attention>) -> impl Iterator<Item = &[f32]> {
     side.map(|s| s.tensor.values.as_slice()).unwrap_or_default().chunks(width)
 }
 
-fn prepare(scores: &Scores, size: [usize; 2]) -> Triptych {
+fn prepare(scores: &Scores, room: Room) -> Triptych {
     let mut sides = [heads(scores.reference.as_ref().ok()), heads(scores.candidate.as_ref().ok())];
     let mut rows = Vec::new();
     loop {
@@ -45,7 +46,7 @@ fn prepare(scores: &Scores, size: [usize; 2]) -> Triptych {
         }
         rows.push(row);
     }
-    Triptych::new(&Table::new(rows), size)
+    Triptych::new(&Table::new(rows), room)
 }
 
 fn places(inner: Rect) -> Option<Places> {
@@ -96,8 +97,8 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let Some(places) = places(inner) else {
         return put(buf, inner, 0, &Line::from(span("too narrow for this", dim)));
     };
-    let size = places.size(theme);
-    let folded = app.prepared().of(PaneKind::Attention, size, || prepare(scores, size));
+    let room = places.room(context);
+    let folded = app.prepared().of(PaneKind::Attention, room.key(), || prepare(scores, room));
     let point = pointed(context, focus);
     let labelled = |rows: Range<usize>, selected: bool| {
         let style = if selected { theme.bar(Role::Accent) } else { dim };
@@ -153,9 +154,9 @@ fn pointed(context: Context<'_>, focus: &Focus) -> (Option<usize>, Option<usize>
 pub fn hit(context: Context<'_>, area: Rect, x: u16, y: u16) -> Option<Action> {
     let (_, scores, _) = scores(context)?;
     let places = places(inner_of(area))?;
-    let size = places.size(context.theme);
-    let folded = context.app.prepared().of(PaneKind::Attention, size, || prepare(scores, size));
-    let (_, positions) = folded.hit(context.theme, &places, x, y)?;
+    let room = places.room(context);
+    let folded = context.app.prepared().of(PaneKind::Attention, room.key(), || prepare(scores, room));
+    let (_, positions) = folded.hit(&places, x, y)?;
     let position = u32::try_from(positions.start).ok()?;
     context.app.slot(position).map(|_| Action::SelectPosition(position))
 }

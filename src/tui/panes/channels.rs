@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use super::heatmap::Room;
 use super::pair::alike;
 use super::triptych::{Places, Table, Triptych};
 use super::{Context, frame, heading, inner_of, put, scale, span};
@@ -41,13 +42,13 @@ fn from_top(layers: &Layers) -> impl Iterator<Item = &LayerRow> {
     layers.rows.iter().rev()
 }
 
-fn prepare(layers: &Layers, size: [usize; 2]) -> Triptych {
+fn prepare(layers: &Layers, room: Room) -> Triptych {
     let pairs: Vec<_> =
         from_top(layers).map(|row| alike(row.reference.as_deref(), row.candidate.as_deref())).collect();
     let rows = pairs
         .iter()
         .map(|(a, b)| [a.as_deref(), b.as_deref()].map(|side| side.map(|tensor| tensor.values.as_slice())));
-    Triptych::new(&Table::new(rows.collect()), size)
+    Triptych::new(&Table::new(rows.collect()), room)
 }
 
 /// What is drawn where in the pane's inner area: the pictures, then a legend and the cursor's values.
@@ -84,8 +85,8 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let Some(places) = places(inner, layers) else {
         return put(buf, inner, 0, &Line::from(span("too narrow for this", dim)));
     };
-    let size = places.size(theme);
-    let folded = app.prepared().of(PaneKind::Channels, size, || prepare(layers, size));
+    let room = places.room(context);
+    let folded = app.prepared().of(PaneKind::Channels, room.key(), || prepare(layers, room));
     let at = from_top(layers).position(|row| row.checkpoint == cursor.checkpoint);
     let ordered: Vec<&LayerRow> = from_top(layers).collect();
     let width = label_width(layers) as usize - 2;
@@ -155,9 +156,9 @@ fn values(context: Context<'_>, rows: &[&LayerRow], at: Option<usize>, folded: &
 pub fn hit(context: Context<'_>, area: Rect, x: u16, y: u16) -> Option<Action> {
     let (layers, _) = layers(context)?;
     let places = places(inner_of(area), layers)?;
-    let size = places.size(context.theme);
-    let folded = context.app.prepared().of(PaneKind::Channels, size, || prepare(layers, size));
-    let (rows, columns) = folded.hit(context.theme, &places, x, y)?;
+    let room = places.room(context);
+    let folded = context.app.prepared().of(PaneKind::Channels, room.key(), || prepare(layers, room));
+    let (rows, columns) = folded.hit(&places, x, y)?;
     let ordered: Vec<&LayerRow> = from_top(layers).collect();
     let rows = rows.start..rows.end.min(ordered.len());
     let size = |row: &LayerRow, column: usize| {

@@ -1,11 +1,13 @@
-//! A tensor as a picture: folded into a grid of cells, two to a character.
+//! A tensor as a picture: folded into a grid of cells, two to a character, or as many as there are pixels for.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::fold::{fold_in, furthest};
+use super::{Context, pixels};
 use crate::palette;
+use crate::tui::graphics::Dots;
 use crate::tui::theme::{Role, Theme};
 
 /// A tensor's values laid out in rows, each cell the value furthest from zero among those it
@@ -20,6 +22,49 @@ pub struct Grid {
     plan: Plan,
 }
 
+/// The room for a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Columns of the terminal.
+    pub columns: usize,
+    /// Lines of the terminal.
+    pub lines: usize,
+    /// How finely values may be told apart, the coarsest first.
+    pub levels: &'static [Dots],
+    /// What the sizes of cells are multiples of.
+    pub dots: Dots,
+}
+
+impl Room {
+    /// What there is of `area` on this terminal.
+    pub fn new(context: Context<'_>, area: Rect) -> Self {
+        let (levels, dots): (&'static [Dots], Dots) = match context.pictures {
+            Some(pictures) => (pictures.levels(), pictures.dots()),
+            None if context.theme.paints() => (&[Dots::HALVES], Dots::HALVES),
+            None => (&[Dots::SIGN], Dots::SIGN),
+        };
+        Self { columns: area.width.into(), lines: area.height.into(), levels, dots }
+    }
+
+    /// The plan that `make` has for so many columns and rows of cells: of the coarsest cells that stand for
+    /// one value each, or else of the finest.
+    pub fn plan(&self, make: impl Fn(usize, usize) -> Plan) -> Plan {
+        let of = |level: &Dots| Plan {
+            dots: self.dots,
+            ..make(self.columns * level.across, self.lines * level.down)
+        };
+        let Some((finest, coarser)) = self.levels.split_last() else { return of(&Dots::SIGN) };
+        coarser.iter().map(of).find(|plan| plan.channels_per_cell() == 1).unwrap_or_else(|| of(finest))
+    }
+
+    /// Tells rooms apart for which values are folded differently.
+    pub fn key(&self) -> [usize; 2] {
+        let finest = self.levels.last().copied().unwrap_or(Dots::SIGN);
+        // Pixels and half blocks may fold alike, and are laid out differently.
+        [self.columns * finest.across * 8 + self.dots.across, self.lines * finest.down * 16 + self.dots.down]
+    }
+}
+
 /// How channels fall into cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -29,6 +74,8 @@ pub struct Plan {
     row_count: usize,
     /// Channels folded into one cell, across and down.
     fold: (usize, usize),
+    /// Dots in a character. A cell takes whole dots.
+    dots: Dots,
 }
 
 impl Plan {
@@ -41,14 +88,14 @@ impl Plan {
         let row_len = if has_rows { inner } else { natural_width(len, columns, rows) };
         let row_count = len.div_ceil(row_len).max(1);
         let fold = (row_len.div_ceil(columns).max(1), row_count.div_ceil(rows).max(1));
-        Self { row_len, row_count, fold }
+        Self { row_len, row_count, fold, dots: Dots::SIGN }
     }
 
     /// A plan for rows that stay rows: every row of channels is one of the grid's, or several are folded.
     pub fn of_rows(row_len: usize, row_count: usize, columns: usize, rows: usize) -> Self {
         let (row_len, row_count) = (row_len.max(1), row_count.max(1));
         let fold = (row_len.div_ceil(columns.max(1)).max(1), row_count.div_ceil(rows.max(1)).max(1));
-        Self { row_len, row_count, fold }
+        Self { row_len, row_count, fold, dots: Dots::SIGN }
     }
 
     /// The cell that `channel` falls into.
@@ -64,6 +111,11 @@ impl Plan {
     /// Channels and rows that one cell stands for.
     pub fn fold(&self) -> (usize, usize) {
         self.fold
+    }
+
+    /// Dots of a picture in one character.
+    pub fn dots(&self) -> Dots {
+        self.dots
     }
 
     /// Channels that one cell stands for.
@@ -119,26 +171,55 @@ impl Grid {
         }
     }
 
-    /// Characters across and half lines down for one cell: small tensors are drawn larger.
-    pub fn zoom(&self, area: Rect, per_line: usize) -> (usize, usize) {
-        const MOST: usize = 4;
-        let across = area.width as usize / self.columns.max(1);
-        let down = area.height as usize * per_line / self.rows.max(1);
-        (across.clamp(1, MOST), down.clamp(1, MOST))
+    /// How channels fall into cells.
+    pub fn plan(&self) -> Plan {
+        self.plan
     }
 
-    fn at(&self, x: usize, y: usize) -> Option<f32> {
-        (y < self.rows).then(|| self.cells[y * self.columns + x]).flatten()
+    /// Dots across and down for one cell: small tensors are drawn larger. Cells of less than a line share
+    /// it evenly, so that rows and lines never drift apart.
+    pub fn zoom(&self, area: Rect) -> (usize, usize) {
+        const MOST: usize = 4;
+        let Dots { across, down } = self.plan.dots;
+        let columns = area.width as usize * across / self.columns.max(1);
+        let rows = (area.height as usize * down / self.rows.max(1)).max(1);
+        let half = (down / 2).max(1);
+        let even = if rows < down { 1 << rows.ilog2() } else { rows / half * half };
+        (columns.clamp(1, MOST * across), even.min(MOST * down.div_ceil(2)))
+    }
+
+    /// Columns and lines of the terminal that the picture takes.
+    pub fn extent(&self, area: Rect) -> (u16, u16) {
+        let (Dots { across, down }, zoom) = (self.plan.dots, self.zoom(area));
+        let columns = (self.columns * zoom.0).div_ceil(across).min(area.width as usize);
+        let lines = (self.rows * zoom.1).div_ceil(down).min(area.height as usize);
+        (columns as u16, lines as u16)
+    }
+
+    /// The value of a cell, if it has any.
+    pub(super) fn at(&self, x: usize, y: usize) -> Option<f32> {
+        (y < self.rows && x < self.columns).then(|| self.cells[y * self.columns + x]).flatten()
     }
 
     /// Draws it in the upper left of `area`; `limit` is the magnitude at the ends of the scale,
-    /// `channel` the one to point at, `dimmed` for values that belong to another cell.
-    pub fn draw(&self, theme: &Theme, limit: f32, channel: Option<u32>, area: Rect, buf: &mut Buffer) {
+    /// `channel` the one to point at.
+    pub fn draw(&self, context: Context<'_>, limit: f32, channel: Option<u32>, area: Rect, buf: &mut Buffer) {
         let area = area.intersection(buf.area);
-        let per_line = per_line(theme);
-        let (across, down) = self.zoom(area, per_line);
-        for y in 0..(self.rows * down).div_ceil(per_line).min(area.height as usize) {
-            for x in 0..(self.columns * across).min(area.width as usize) {
+        let theme = context.theme;
+        let pointed =
+            channel.map(|c| self.plan.cell(c as usize)).filter(|at| at.0 < self.columns && at.1 < self.rows);
+        if let Some(pictures) = context.pictures {
+            let place = {
+                let (width, height) = self.extent(area);
+                Rect { width, height, ..area }
+            };
+            return pictures.add(pixels::picture(self, theme, limit, pointed, place, pictures), buf);
+        }
+        let per_line = self.plan.dots.down;
+        let (across, down) = self.zoom(area);
+        let (columns, lines) = self.extent(area);
+        for y in 0..lines as usize {
+            for x in 0..columns as usize {
                 let upper = self.at(x / across, y * per_line / down);
                 let lower = if per_line == 2 { self.at(x / across, (y * 2 + 1) / down) } else { None };
                 let (glyph, style) = if per_line == 2 {
@@ -149,21 +230,15 @@ impl Grid {
                 buf[(area.x + x as u16, area.y + y as u16)].set_char(glyph).set_style(style);
             }
         }
-        let pointed = channel.map(|c| self.plan.cell(c as usize));
         if let Some((x, y)) = pointed {
-            let (in_grid, x, y) = (x < self.columns, x * across, y * down / per_line);
-            if in_grid && x < area.width as usize && y < area.height as usize {
+            let (x, y) = (x * across, y * down / per_line);
+            if x < area.width as usize && y < area.height as usize {
                 let cell = &mut buf[(area.x + x as u16, area.y + y as u16)];
                 let sign = if matches!(cell.symbol(), "×" | "∞") { '×' } else { '+' };
                 cell.set_char(sign).set_style(theme.bar(Role::Accent));
             }
         }
     }
-}
-
-/// Rows of a grid that share a line of the terminal.
-pub fn per_line(theme: &Theme) -> usize {
-    if theme.paints() { 2 } else { 1 }
 }
 
 fn sign(theme: Theme, value: f32) -> Option<(char, Style)> {

@@ -20,6 +20,7 @@ pub mod operation;
 pub mod operations;
 pub mod pair;
 pub mod pipeline;
+mod pixels;
 mod popup;
 pub mod prompt;
 pub mod ranking;
@@ -41,6 +42,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::app::{Action, App};
+use super::graphics::Pictures;
 use super::keymap::Keymap;
 use super::kinds::PaneKind;
 use super::theme::{Role, Theme};
@@ -55,6 +57,15 @@ pub struct Context<'a> {
     pub theme: &'a Theme,
     /// The keys.
     pub keymap: &'a Keymap,
+    /// Takes heatmaps in pixels, where the terminal shows them.
+    pub pictures: Option<&'a Pictures>,
+}
+
+impl<'a> Context<'a> {
+    /// For a terminal that shows characters only.
+    pub fn new(app: &'a App, theme: &'a Theme, keymap: &'a Keymap) -> Self {
+        Self { app, theme, keymap, pictures: None }
+    }
 }
 
 type Draw = fn(Context<'_>, Rect, &mut Buffer);

@@ -18,7 +18,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
 use super::fold::largest;
-use super::heatmap::{Grid, Plan, per_line};
+use super::heatmap::{Grid, Plan, Room};
 use super::pair::aligned;
 use super::scale::{self, difference, enlargement};
 use super::{Context, frame, heading, put, span};
@@ -107,7 +107,8 @@ fn draw_maps(
     // A shape is a claim; what is drawn never exceeds the values by much.
     let len = promised.clamp(any.values.len(), any.values.len().max(1) * 4);
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    let plan = Plan::new(&any.shape, len, width as usize, body.height as usize * per_line(theme));
+    let room = Room::new(context, Rect { width, ..body });
+    let plan = room.plan(|columns, rows| Plan::new(&any.shape, len, columns, rows));
     let channel = context.app.view().info().shows.channel.then(|| context.app.cursor().channel);
     let both = reference.values.len().min(candidate.values.len());
     let delta = |c: usize| difference(reference.values[c], candidate.values[c]);
@@ -129,7 +130,7 @@ fn draw_maps(
         put(buf, Rect { x, width, ..area }, 0, &heading(text, role));
         let place = Rect { x, width, ..body };
         match grid {
-            Some(grid) => grid.draw(theme, limit, channel, place, buf),
+            Some(grid) => grid.draw(context, limit, channel, place, buf),
             None => put(buf, place, 0, &Line::from(span("not recorded", theme.style(Role::Missing)))),
         }
     }

@@ -17,7 +17,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::fold::{furthest, largest};
-use super::heatmap::{Grid, Plan, per_line};
+use super::heatmap::{Grid, Plan, Room};
 use super::scale::{difference, enlargement};
 use super::{Context, put, span};
 use crate::tui::theme::{Role, Theme};
@@ -69,9 +69,9 @@ pub struct Triptych {
 }
 
 impl Triptych {
-    /// Folds a table into pictures of at most this many cells across and down.
-    pub fn new(table: &Table<'_>, [columns, rows]: [usize; 2]) -> Self {
-        let plan = Plan::of_rows(table.row_len, table.rows.len(), columns, rows);
+    /// Folds a table into pictures that fit in so much room.
+    pub fn new(table: &Table<'_>, room: Room) -> Self {
+        let plan = room.plan(|columns, rows| Plan::of_rows(table.row_len, table.rows.len(), columns, rows));
         let mut grids = [(); 3].map(|()| Grid::blank(plan));
         // What is not finite on one side only is worse than any number.
         let size = |delta: f32| if delta.is_finite() { delta.abs() } else { f32::INFINITY };
@@ -111,16 +111,20 @@ impl Triptych {
     }
 
     /// The table's rows on a line of the picture.
-    fn rows_at(&self, line: usize, place: Rect, theme: Theme) -> Range<usize> {
-        let (per_line, down) = (per_line(&theme), self.grids[0].zoom(place, per_line(&theme)).1);
+    fn rows_at(&self, line: usize, place: Rect) -> Range<usize> {
+        let (per_line, down) = (self.plan.dots().down, self.grids[0].zoom(place).1);
         let (first, last) = (line * per_line / down, (line * per_line + per_line - 1) / down);
         first * self.plan.fold().1..(last + 1) * self.plan.fold().1
     }
 
     /// Lines of the picture.
-    fn lines(&self, place: Rect, theme: Theme) -> u16 {
-        let down = self.grids[0].zoom(place, per_line(&theme)).1;
-        (self.grids[0].rows * down).div_ceil(per_line(&theme)).min(place.height as usize) as u16
+    fn lines(&self, place: Rect) -> u16 {
+        self.grids[0].extent(place).1
+    }
+
+    /// The column of the terminal, counted from the picture's left edge, where a column of the table is.
+    fn column_at(&self, column: usize, place: Rect) -> usize {
+        self.plan.cell(column).0 * self.grids[0].zoom(place).0 / self.plan.dots().across
     }
 
     /// Draws it; `point` is the row and column under the cursor, `label` what stands left of some rows.
@@ -146,16 +150,16 @@ impl Triptych {
             put(buf, places.heading(i), 0, &Line::from(span(text, theme.bold(role))));
             let limit = if i == 2 { self.limit / 10f32.powi(self.power as i32) } else { self.limit };
             if self.there[i] {
-                self.grids[i].draw(&theme, limit, pointed, place, buf);
+                self.grids[i].draw(context, limit, pointed, place, buf);
                 self.ruler(theme, places, i, point.1, buf);
             } else {
                 let why = if i == 2 { "needs both" } else { "not recorded" };
                 put(buf, place, 0, &Line::from(span(why, theme.style(Role::Missing))));
             }
         }
-        for line in 0..self.lines(places.pictures[0], theme) {
-            let rows = self.rows_at(line as usize, places.pictures[0], theme);
-            let before = line.checked_sub(1).map(|l| self.rows_at(l as usize, places.pictures[0], theme));
+        for line in 0..self.lines(places.pictures[0]) {
+            let rows = self.rows_at(line as usize, places.pictures[0]);
+            let before = line.checked_sub(1).map(|l| self.rows_at(l as usize, places.pictures[0]));
             let selected = point.0.is_some_and(|row| rows.contains(&row));
             // A row of several lines has its label on the first of them.
             if before.is_none_or(|before| before.start != rows.start) {
@@ -169,9 +173,7 @@ impl Triptych {
             return;
         }
         let place = places.pictures[picture];
-        let across = self.grids[0].zoom(place, per_line(&theme)).0;
-        let y = self.lines(place, theme);
-        let used = ((self.grids[0].columns * across) as u16).min(place.width);
+        let (used, y) = self.grids[0].extent(place);
         let line = Rect { y: place.y + y, height: 1, width: used, ..place };
         let mut write = |x: u16, text: &str, style: Style| {
             let place = Rect { x: line.x + x, width: line.width.saturating_sub(x), ..line };
@@ -180,7 +182,7 @@ impl Triptych {
         let last = (self.row_len - 1).to_string();
         let end = used.saturating_sub(last.len() as u16);
         let here = column.map(|column| {
-            let x = ((self.plan.cell(column).0 * across) as u16).min(used.saturating_sub(1));
+            let x = (self.column_at(column, place) as u16).min(used.saturating_sub(1));
             let text = column.to_string();
             let width = text.len() as u16 + 1;
             if x + width <= used {
@@ -201,24 +203,19 @@ impl Triptych {
         }
     }
 
-    /// Row and first column of the table at a place of the screen.
-    pub fn hit(
-        &self,
-        theme: &Theme,
-        places: &Places,
-        x: u16,
-        y: u16,
-    ) -> Option<(Range<usize>, Range<usize>)> {
+    /// Rows and columns of the table at a place of the screen.
+    pub fn hit(&self, places: &Places, x: u16, y: u16) -> Option<(Range<usize>, Range<usize>)> {
         let place = *places.pictures.iter().find(|place| place.contains((x, y).into()))?;
-        let across = self.grids[0].zoom(place, per_line(theme)).0;
-        let column = (x - place.x) as usize / across;
-        let line = (y - place.y) as usize;
-        if column >= self.grids[0].columns || line >= self.lines(place, *theme) as usize {
+        let (zoom, per_column) = (self.grids[0].zoom(place).0, self.plan.dots().across);
+        let (column, line) = ((x - place.x) as usize, (y - place.y) as usize);
+        // A character may show several cells.
+        let cells = column * per_column / zoom..(column * per_column + per_column - 1) / zoom + 1;
+        if cells.start >= self.grids[0].columns || line >= self.lines(place) as usize {
             return None;
         }
         let fold = self.plan.fold().0;
-        let columns = column * fold..((column + 1) * fold).min(self.row_len);
-        Some((self.rows_at(line, place, *theme), columns))
+        let columns = cells.start * fold..(cells.end * fold).min(self.row_len);
+        Some((self.rows_at(line, place), columns))
     }
 }
 
@@ -248,9 +245,9 @@ impl Places {
         })
     }
 
-    /// Cells across and down that a picture has.
-    pub fn size(&self, theme: &Theme) -> [usize; 2] {
-        [self.pictures[0].width as usize, self.pictures[0].height as usize * per_line(theme)]
+    /// The room that a picture has.
+    pub fn room(&self, context: Context<'_>) -> Room {
+        Room::new(context, self.pictures[0])
     }
 
     fn heading(&self, picture: usize) -> Rect {
@@ -262,6 +259,11 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::graphics::Dots;
+
+    fn room(columns: usize, lines: usize) -> Room {
+        Room { columns, lines, levels: &[Dots::SIGN], dots: Dots::SIGN }
+    }
 
     #[test]
     fn rows_that_a_side_lacks_stay_empty_and_the_worst_is_found() {
@@ -271,7 +273,7 @@ mod tests {
             [Some(&a[..]), Some(&b[..2])],
             [Some(&b[..]), Some(&b[..])],
         ]);
-        let folded = Triptych::new(&table, [10, 10]);
+        let folded = Triptych::new(&table, room(10, 10));
         assert_eq!(folded.worst, Some((1, 1, 0.5)), "NaN on both sides is no difference");
         assert_eq!((folded.limit, folded.there), (3.0, [true; 3]));
         let mut deltas = Vec::new();
@@ -281,11 +283,11 @@ mod tests {
         assert!(deltas.is_empty());
         let table = Table::new(vec![[Some(&a[..]), Some(&b[..])]]);
         assert!(
-            Triptych::new(&table, [1, 1])
+            Triptych::new(&table, room(1, 1))
                 .worst
                 .is_some_and(|(_, column, delta)| column == 2 && delta.is_nan())
         );
-        assert_eq!(Triptych::new(&Table::new(Vec::new()), [3, 3]).worst, None);
+        assert_eq!(Triptych::new(&Table::new(Vec::new()), room(3, 3)).worst, None);
     }
 
     #[test]
@@ -293,7 +295,7 @@ mod tests {
         let row: Vec<f32> = (0..8192).map(|i| i as f32).collect();
         let table = Table::new(vec![[Some(&row[..]), Some(&row[..])]; 80]);
         for size in [[1, 1], [7, 3], [60, 40], [300, 200]] {
-            let folded = Triptych::new(&table, size);
+            let folded = Triptych::new(&table, room(size[0], size[1]));
             let (columns, rows) = (folded.grids[0].columns, folded.grids[0].rows);
             assert!(columns <= size[0] && rows <= size[1], "{size:?}: {columns}×{rows}");
         }

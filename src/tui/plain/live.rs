@@ -159,6 +159,7 @@ impl Plain {
                 }
                 Effect::Send(_) | Effect::Redraw | Effect::Suspend => {}
                 Effect::Export(_) => self.app.tell("pictures are made with `paritty plot`", true),
+                Effect::Graphics(_) => self.app.tell("graphics are for the screen", true),
                 Effect::Quit => return Ok(true),
             }
         }

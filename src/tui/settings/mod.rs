@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! theme = "paper"          # auto, dark, light, or one of [themes]
+//! graphics = "auto"        # heatmaps in pixels: auto, kitty, iterm, sixel, none
 //!
 //! [keys]                   # names as on the help page; one key or several
 //! next-divergence = ["n", "Ctrl-N"]
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::graphics::{Choice, NoGraphics};
 use super::key::Key;
 use super::keymap::Keymap;
 use super::theme::{Depth, Theme};
@@ -35,6 +37,8 @@ pub struct Settings {
     pub keymap: Keymap,
     /// The colours; none: what the terminal says.
     pub theme: Option<Theme>,
+    /// How heatmaps are shown.
+    pub graphics: Choice,
 }
 
 /// Why settings cannot be used. The text names the file and the line.
@@ -64,6 +68,7 @@ pub enum SettingsError {
 #[serde(deny_unknown_fields)]
 struct File {
     theme: Option<Spanned<String>>,
+    graphics: Option<Spanned<String>>,
     #[serde(default)]
     keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
     #[serde(default)]
@@ -153,7 +158,11 @@ impl Settings {
         for colors in file.themes.values() {
             roles(colors)?;
         }
-        Ok(Self { keymap, theme })
+        let graphics = file.graphics.map(|name| {
+            let at = name.span().start;
+            name.into_inner().parse().map_err(|e: NoGraphics| (at, e.to_string()))
+        });
+        Ok(Self { keymap, theme, graphics: graphics.transpose()?.unwrap_or_default() })
     }
 }
 
@@ -212,7 +221,9 @@ mod tests {
         let theme = settings.theme.unwrap();
         assert_eq!((theme.ground, theme.roles.accent), (Ground::Light, Rgb(1, 2, 3)));
         assert_eq!(theme.roles.bad, crate::palette::roles(Ground::Light).bad);
-        assert!(Settings::parse("").unwrap().theme.is_none());
+        let empty = Settings::parse("").unwrap();
+        assert_eq!((empty.theme, empty.graphics), (None, Choice::Auto));
+        assert_eq!(Settings::parse("graphics = \"none\"").unwrap().graphics, Choice::None);
     }
 
     #[test]
@@ -229,6 +240,10 @@ mod tests {
                 ":2: no colour is called `acent`; there are: ground,",
             ),
             ("[themes.a.colors]\ntext = \"red\"\n", ":2: `red` is no colour; write it like #7cc4ff"),
+            (
+                "\ngraphics = \"sixels\"\n",
+                ":2: no graphics are called `sixels`; there are: auto, kitty, iterm, sixel, none",
+            ),
             ("colour = 1\n", ":1: unknown field `colour`"),
             ("[keys]\nstep = 5\n", ":2: "),
             ("a\n", ":1: "),
