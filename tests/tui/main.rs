@@ -6,5 +6,6 @@ mod snapshots;
 mod actions;
 mod drawing;
 mod lists;
+mod pixels;
 mod prompt;
 mod views;

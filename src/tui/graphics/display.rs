@@ -144,14 +144,14 @@ mod tests {
         let first = display.change(two(), &mut buf);
         assert_eq!((count(&first, "a=T"), count(&first, "a=d")), (2, 0));
         assert!(first.starts_with(b"\x1b[3;1H\x1b_G"), "where it belongs");
-        assert_eq!(display.change(two(), &mut buf), []);
+        assert!(display.change(two(), &mut buf).is_empty());
         let moved = display.change(vec![at(0, checkered(5, 3)), at(21, noisy(5, 3))], &mut buf);
         assert_eq!((count(&moved, "a=T"), count(&moved, "a=d")), (1, 1));
         let shown = String::from_utf8_lossy(&moved).find("a=T");
         assert!(shown < String::from_utf8_lossy(&moved).find("a=d"), "the new one first");
         let gone = display.change(Vec::new(), &mut buf);
         assert_eq!((count(&gone, "a=T"), count(&gone, "a=d")), (0, 2));
-        assert_eq!(display.change(Vec::new(), &mut buf), []);
+        assert!(display.change(Vec::new(), &mut buf).is_empty());
         display.change(two(), &mut buf);
         display.forget();
         assert_eq!(count(&display.change(two(), &mut buf), "a=T"), 2, "a cleared terminal is filled again");
@@ -191,8 +191,8 @@ mod tests {
         for protocol in [Protocol::Sixel, Protocol::Iterm] {
             let (mut display, mut buf) = display(protocol);
             assert!(!display.change(vec![checkered(5, 3)], &mut buf).is_empty());
-            assert_eq!(display.change(Vec::new(), &mut buf), []);
-            assert_eq!(display.farewell(), []);
+            assert!(display.change(Vec::new(), &mut buf).is_empty());
+            assert!(display.farewell().is_empty());
         }
     }
 }

@@ -205,3 +205,104 @@ fn pointer(canvas: &mut Canvas, ([x, y], [width, height]): ([i64; 2], [usize; 2]
     canvas.outline([x - gap, y - gap], [w, h], 2 * scale, ACCENT);
     canvas.outline([x - 3 * gap, y - 3 * gap], [w + 4 * scale, h + 4 * scale], scale, GROUND);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::heatmap::{Plan, Room};
+    use super::*;
+    use crate::palette::Ground;
+    use crate::tui::graphics::CellSize;
+    use crate::tui::theme::Depth;
+
+    const THEME: Theme = Theme::new(Depth::TrueColor, Ground::Dark);
+    const AREA: Rect = Rect { x: 0, y: 0, width: 8, height: 4 };
+
+    fn pictures() -> Pictures {
+        Pictures::new(CellSize { width: 8, height: 16 }, 4, 256)
+    }
+
+    fn drawn(values: &[f32], columns: u32, pointed: Option<(usize, usize)>) -> (Grid, Picture) {
+        let pictures = pictures();
+        let room = Room { columns: 8, lines: 4, levels: pictures.levels(), dots: pictures.dots() };
+        let shape = [columns, values.len() as u32 / columns];
+        let plan = room.plan(|columns, rows| Plan::new(&shape, values.len(), columns, rows));
+        let grid = Grid::new(plan, values.len(), |c| values[c]);
+        let (width, height) = grid.extent(AREA);
+        let area = Rect { width, height, ..AREA };
+        let picture = picture(&grid, &THEME, 1.0, pointed, area, &pictures);
+        assert!(picture.is_sound());
+        (grid, picture)
+    }
+
+    /// Whether a sign's strokes are in the picture, with the field around them.
+    fn has(picture: &Picture, sign: [u8; 7]) -> bool {
+        let [width, height] = picture.size.map(|n| n as usize);
+        let is_at = |x: usize, y: usize| {
+            (0..FIELD * FIELD).all(|i| {
+                let (row, column) = (i / FIELD, i % FIELD);
+                let inside = (1..=SIGN).contains(&row) && (1..=SIGN).contains(&column);
+                let set = inside && sign[row - 1] >> (SIGN - column) & 1 == 1;
+                picture.pixels[(y + row) * width + x + column] == if set { GROUND } else { NONFINITE }
+            })
+        };
+        (0..=height - FIELD).any(|y| (0..=width - FIELD).any(|x| is_at(x, y)))
+    }
+
+    #[test]
+    fn what_is_not_finite_has_its_sign_however_small_its_cell_is() {
+        for (columns, rows) in [(4, 2), (32, 32), (64, 256), (512, 512)] {
+            for (odd, sign, other) in [(f32::NAN, CROSS, INFINITY), (f32::NEG_INFINITY, INFINITY, CROSS)] {
+                let mut values = vec![0.5; columns * rows];
+                assert!(!has(&drawn(&values, columns as u32, None).1, sign));
+                // In the middle, and at the edge, where the sign does not fit around it.
+                for place in [0, values.len() / 2 + columns / 2, values.len() - 1] {
+                    values[place] = odd;
+                    let (_, picture) = drawn(&values, columns as u32, None);
+                    assert!(has(&picture, sign) && !has(&picture, other), "{columns}×{rows} at {place}");
+                    values[place] = 0.5;
+                }
+            }
+        }
+        let (_, picture) = drawn(&vec![f32::NAN; 64 * 64], 64, None);
+        assert!(has(&picture, CROSS), "signs that are dense do not hide each other");
+    }
+
+    #[test]
+    fn the_worst_of_many_values_is_seen() {
+        let mut values = vec![0.0; 512 * 512];
+        values[300 * 512 + 77] = -1.0;
+        let (grid, picture) = drawn(&values, 512, None);
+        assert_eq!((grid.columns, grid.rows), (32, 32));
+        let worst = picture.pixels.iter().filter(|&&pixel| usize::from(pixel) == OWN).count();
+        assert_eq!(worst, 2 * 2, "a dot");
+    }
+
+    #[test]
+    fn cells_are_as_wide_as_they_are_many_and_colours_are_those_of_the_scale() {
+        let values: Vec<f32> = (0..8).map(|i| i as f32 / 4.0 - 1.0).collect();
+        let (grid, picture) = drawn(&values, 4, None);
+        assert_eq!(grid.extent(AREA), (8, 4));
+        for (i, &value) in values.iter().enumerate() {
+            let (x, y) = (i % 4 * 16 + 3, i / 4 * 32 + 3);
+            let found = picture.colors[usize::from(picture.pixels[y * picture.size[0] as usize + x])];
+            let exact = palette::value(value, 1.0, Ground::Dark);
+            // 251 shades of 256: one step of the table off at most.
+            let table = palette::value_table(Ground::Dark);
+            let near = |place: usize| table[place.saturating_sub(1)..(place + 2).min(256)].contains(&found);
+            assert!(table.iter().position(|&c| c == exact).is_some_and(near), "{value}: {found:?} {exact:?}");
+        }
+    }
+
+    #[test]
+    fn the_pointer_leaves_the_value_it_points_at() {
+        let values = vec![0.25; 512 * 512];
+        for at in [(0, 0), (31, 31), (9, 20)] {
+            let (_, plain) = drawn(&values, 512, None);
+            let (_, pointed) = drawn(&values, 512, Some(at));
+            let place = (at.1 * 2 + 1) * 64 + at.0 * 2 + 1;
+            assert_eq!(pointed.pixels[place], plain.pixels[place], "{at:?}");
+            let accent = pointed.pixels.iter().filter(|&&pixel| pixel == ACCENT).count();
+            assert!(accent >= 10, "{at:?}: {accent}");
+        }
+    }
+}
