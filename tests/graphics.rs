@@ -66,12 +66,29 @@ impl Terminal {
         String::from_utf8_lossy(&self.shown.lock().expect("what is shown")).into_owned()
     }
 
-    fn wait_for(&self, what: &str) {
+    /// What can be read on the screen.
+    fn text(&self) -> String {
+        let mut parser = vt100::Parser::new(40, 120, 0);
+        parser.process(&self.shown.lock().expect("what is shown"));
+        parser.screen().contents()
+    }
+
+    fn wait(what: &str, until: impl Fn() -> bool) {
         let start = Instant::now();
-        while !self.shown().contains(what) {
+        while !until() {
             assert!(start.elapsed() < PATIENCE, "never came: {what:?}");
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits for bytes.
+    fn wait_for(&self, what: &str) {
+        Self::wait(what, || self.shown().contains(what));
+    }
+
+    /// Waits for a text on the screen.
+    fn wait_for_text(&self, what: &str) {
+        Self::wait(what, || self.text().contains(what));
     }
 
     fn keys(&self, keys: &str) {
@@ -99,10 +116,10 @@ impl Drop for Terminal {
 fn sixels_are_drawn_where_the_terminal_takes_them_and_keys_typed_before_are_kept() {
     let mut terminal = Terminal::start(Some("\x1b[?62;4c"), "3", &[]);
     // `3` is the view with the worst elements.
-    terminal.wait_for("worst elements");
+    terminal.wait_for_text("worst elements");
     terminal.wait_for(SIXEL);
     terminal.keys(":graphics\r");
-    terminal.wait_for("8×16 pixels");
+    terminal.wait_for_text("8×16 pixels");
     terminal.keys("q");
     let shown = terminal.end();
     assert!(!shown.contains(KITTY));
@@ -148,8 +165,8 @@ fn a_terminal_that_answers_late_or_not_at_all_has_half_blocks_and_its_answer_is_
     // In it are `q`, which would quit, and `?`, which would show the help.
     terminal.keys("\x1bP>|q?(1)\x1b\\");
     terminal.keys("3");
-    terminal.wait_for("worst elements");
-    terminal.wait_for("▀");
+    terminal.wait_for_text("worst elements");
+    terminal.wait_for_text("▀");
     terminal.keys("q");
     let shown = terminal.end();
     assert!(!shown.contains(SIXEL) && !shown.contains(KITTY));
@@ -159,7 +176,7 @@ fn a_terminal_that_answers_late_or_not_at_all_has_half_blocks_and_its_answer_is_
 fn nothing_is_asked_where_no_pictures_are_wanted() {
     for var in [("NO_COLOR", "1"), ("PARITTY_GRAPHICS", "none"), ("TERM", "xterm")] {
         let mut terminal = Terminal::start(Some("\x1b[?62;4c"), "", &[("COLORTERM", ""), var]);
-        terminal.wait_for("verdict");
+        terminal.wait_for_text("verdict");
         terminal.keys("q");
         let shown = terminal.end();
         assert!(!shown.contains("\x1b_G") && !shown.contains("\x1b[c") && !shown.contains(SIXEL), "{var:?}");

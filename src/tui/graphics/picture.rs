@@ -239,7 +239,7 @@ pub(super) mod tests_support {
 
     impl Picture {
         /// The colour of every pixel.
-        pub(in super::super) fn rgb(&self) -> Vec<Rgb> {
+        pub(in crate::tui) fn rgb(&self) -> Vec<Rgb> {
             self.pixels.iter().map(|&pixel| self.colors[usize::from(pixel)]).collect()
         }
     }

@@ -301,7 +301,7 @@ mod tests {
             let (_, pointed) = drawn(&values, 512, Some(at));
             let place = (at.1 * 2 + 1) * 64 + at.0 * 2 + 1;
             assert_eq!(pointed.pixels[place], plain.pixels[place], "{at:?}");
-            let accent = pointed.pixels.iter().filter(|&&pixel| pixel == ACCENT).count();
+            let accent = pointed.rgb().into_iter().filter(|&color| color == THEME.roles.accent).count();
             assert!(accent >= 10, "{at:?}: {accent}");
         }
     }
