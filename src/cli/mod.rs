@@ -24,6 +24,7 @@ mod survey;
 mod synth;
 mod tokenize;
 mod trace;
+mod typed;
 
 use std::process::ExitCode;
 

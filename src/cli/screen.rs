@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::Outcome;
 use super::stepping::SteppingArgs;
+use super::typed::Typed;
 use crate::session::headless::{self, Limits};
 use crate::session::{Config, Session, Snapshot, SourceState, Stop, facts};
 use crate::tui::graphics::Choice;
@@ -106,12 +107,14 @@ impl ScreenArgs {
                 .blocking_send(self.stepping.run())
                 .context("the session ended at once")?;
         }
+        let typed = Typed::of_user();
         let options = TuiOptions {
             exporter: Some(Arc::new(|request| super::picture::export(&request))),
             theme: settings.theme,
             keymap: settings.keymap,
             graphics: wanted.unwrap_or(settings.graphics),
             screen: keep.screen,
+            typed: typed.load(),
         };
         let left = if self.plain {
             tui::plain::run(session.link(), options)?
@@ -120,6 +123,10 @@ impl ScreenArgs {
         };
         let last = session.link().snapshots.borrow().clone();
         drop(session);
+        if let Err(problem) = typed.keep(&left.typed) {
+            // No reason to end otherwise than the session did.
+            let _ = writeln!(io::stderr(), "note: {problem:#}");
+        }
         if let Some(keeper) = keep.keeper {
             keeper(&left.screen, &self.stepping.own(&last.stepping.breakpoints))?;
         }

@@ -70,6 +70,7 @@ impl EventLoop {
         let mut app = App::new(snapshot);
         app.set_commands(command::table(&options.keymap));
         app.set_hints(true);
+        app.set_typed_before(options.typed);
         if let Some(problem) = options.screen.and_then(|screen| app.take_up(&screen).err()) {
             app.tell(problem.to_string(), true);
         }
@@ -160,7 +161,7 @@ impl EventLoop {
     fn leave(&mut self, ended: Ended) -> Left {
         // The session learns it at the latest when the channel closes.
         let _ = self.link.commands.try_send(Command::Quit);
-        Left { ended, screen: self.app.saved() }
+        Left { ended, screen: self.app.saved(), typed: self.app.typed_here().to_vec() }
     }
 
     fn snapshot(&mut self, alive: bool) {

@@ -20,6 +20,7 @@ mod typing;
 pub mod view;
 pub mod views;
 pub mod words;
+mod worst;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -49,6 +50,8 @@ pub struct TuiOptions {
     pub graphics: graphics::Choice,
     /// Where the user was when the session was left.
     pub screen: Option<SavedScreen>,
+    /// Lines that were typed on the command line of earlier screens, the newest last.
+    pub typed: Vec<String>,
 }
 
 impl fmt::Debug for TuiOptions {
@@ -64,6 +67,8 @@ pub struct Left {
     pub ended: Ended,
     /// Where the user was.
     pub screen: SavedScreen,
+    /// Lines that were typed on the command line, the newest last.
+    pub typed: Vec<String>,
 }
 
 /// Why the screen was left.

@@ -167,3 +167,26 @@ pub fn notes(side: &str, notes: &Notes) -> Option<String> {
     let first = notes.skipped.first().map(|(line, why)| format!(" (line {line}: {why})")).unwrap_or_default();
     Some(format!("{side}'s trace: {}{first}", odd.join(", ")))
 }
+
+/// `17`, `0–63`, `12 of 3–40`: how many, from where to where.
+pub fn positions(positions: &[u32]) -> String {
+    match positions {
+        [] => "-".to_owned(),
+        [one] => one.to_string(),
+        [first, .., last] if (last - first) as usize + 1 == positions.len() => format!("{first}–{last}"),
+        [first, .., last] => format!("{} of {first}–{last}", positions.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_named_briefly() {
+        assert_eq!(positions(&[]), "-");
+        assert_eq!(positions(&[7]), "7");
+        assert_eq!(positions(&[7, 8, 9]), "7–9");
+        assert_eq!(positions(&[7, 9, 12]), "3 of 7–12");
+    }
+}

@@ -82,8 +82,9 @@ pub struct App {
     effects: Vec<Effect>,
     /// What can be asked for by name.
     commands: Arc<[Entry]>,
-    /// Lines of the command line, the newest last.
+    /// Lines of the command line, the newest last; and how many of them were typed on this screen.
     typed_before: Vec<String>,
+    typed_here: usize,
     /// The last search, and what of it was gone to last.
     searched: Option<(String, overlay::search::Hit)>,
     bookmarks: Bookmarks,
@@ -125,6 +126,7 @@ impl App {
             effects: Vec::new(),
             commands: Arc::new([]),
             typed_before: Vec::new(),
+            typed_here: 0,
             searched: None,
             bookmarks: Bookmarks::new(),
             breakpoints: snapshot.stepping.breakpoints.clone(),

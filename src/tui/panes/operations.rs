@@ -57,7 +57,7 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
             (faulty.side.to_string(), theme.style(words::side_role(faulty.side))),
             (faulty.checkpoint.to_string(), theme.bold(Role::Text)),
             (mistake(faulty), theme.bold(if faulty.instrument { Role::Caution } else { Role::Bad })),
-            (positions(&faulty.positions), theme.style(Role::Dim)),
+            (words::positions(&faulty.positions), theme.style(Role::Dim)),
             (faulty.worst_at.to_string(), theme.style(Role::Dim)),
         ];
         list::line(&COLUMNS, &cells, room)
@@ -69,30 +69,7 @@ fn mistake(faulty: &Faulty) -> String {
     faulty.mistake.clone().unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// `17`, `0–63`, `12 of 3–40`: how many, from where to where.
-fn positions(positions: &[u32]) -> String {
-    match positions {
-        [] => "-".to_owned(),
-        [one] => one.to_string(),
-        [first, .., last] if (last - first) as usize + 1 == positions.len() => format!("{first}–{last}"),
-        [first, .., last] => format!("{} of {first}–{last}", positions.len()),
-    }
-}
-
 /// The operation at (x, y).
 pub fn hit(context: Context<'_>, area: Rect, _: u16, y: u16) -> Option<Action> {
     list::hit(context, PANE, list::body(area, 1), y)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_are_named_briefly() {
-        assert_eq!(positions(&[]), "-");
-        assert_eq!(positions(&[7]), "7");
-        assert_eq!(positions(&[7, 8, 9]), "7–9");
-        assert_eq!(positions(&[7, 9, 12]), "3 of 7–12");
-    }
 }

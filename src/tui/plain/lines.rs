@@ -3,7 +3,7 @@
 use crate::compare::{CellState, Column, TopEntry};
 use crate::figures;
 use crate::session::status;
-use crate::session::{Focus, SideStatus, Snapshot};
+use crate::session::{Focus, SideStatus, Snapshot, TokenView};
 use crate::text::safe;
 
 use crate::tui::app::{Mark, findings};
@@ -16,6 +16,8 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
     out.extend(standing(snapshot));
     out.extend(snapshot.columns.iter().flat_map(|column| position(snapshot, column)));
     out.extend(snapshot.focus.iter().flat_map(|focus| cell(focus)));
+    out.extend(super::diagnosis::lines(&snapshot.diagnosis));
+    out.extend(super::views::arrived(snapshot));
     out.extend(snapshot.message.iter().map(|message| format!("message: {message}")));
     out.into_iter().map(|line| safe(&line).into_owned()).collect()
 }
@@ -25,8 +27,10 @@ pub(super) fn standing(snapshot: &Snapshot) -> Vec<String> {
     let mut out = vec![
         side("reference", &snapshot.reference),
         side("candidate", &snapshot.candidate),
-        format!("engines: {}", words::run(snapshot.run, snapshot.step)),
+        // Without the sign, which would be read out.
+        format!("engines: {}", words::run(snapshot.run, snapshot.step).trim_start_matches(|c: char| !c.is_alphabetic())),
     ];
+    out.extend(words::stepping(&snapshot.stepping).into_iter().map(|(text, _)| format!("stepping: {text}")));
     for (i, sentence) in wording::verdict(&snapshot.verdict).iter().enumerate() {
         out.push(format!("{}{}", if i == 0 { "verdict: " } else { "  " }, sentence.text));
     }
@@ -55,7 +59,8 @@ pub(super) fn position(snapshot: &Snapshot, column: &Column) -> Vec<String> {
 
 fn compared(snapshot: &Snapshot, column: &Column) -> String {
     let token = snapshot.tokens.iter().find(|t| t.position == column.position);
-    let text = token.map(|t| format!(" “{}”", t.text)).unwrap_or_default();
+    let own = |t: &TokenView| t.candidate.as_ref().map(|(_, text)| format!(", the candidate's “{text}”"));
+    let text = token.map(|t| format!(" “{}”{}", t.text, own(t).unwrap_or_default())).unwrap_or_default();
     let (mut compared, mut beyond, mut missing) = (0u32, 0u32, 0u32);
     let mut worst = None;
     let mut entrances = Vec::new();

@@ -3,15 +3,23 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
-use super::lines::{cell, position, standing};
+use super::lines::{position, standing};
+use super::{diagnosis, views};
 use crate::compare::{Column, Verdict};
-use crate::session::{Command, Link, RunState, Snapshot, SourceState};
+use crate::model::Checkpoint;
+use crate::session::{Command, DiagnosisState, Link, RunState, Snapshot, SourceState};
 use crate::text::safe;
-use crate::tui::app::{Action, App, Effect, Shown};
+use crate::tui::app::{Action, App, Effect};
+use crate::tui::views::View;
 use crate::tui::{Ended, Keymap, Left, TuiError, TuiOptions, command};
+
+/// How long an answer is waited for before a session that is over is left without it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Prints a session's facts until it is over, or `quit` is typed. Commands (those of the command line) are read from stdin, one a
 /// line; an empty line computes one more position.
@@ -30,7 +38,14 @@ struct Plain {
     said: Vec<String>,
     /// Columns as they were when they were printed.
     columns: HashMap<u32, Arc<Column>>,
-    cell: Vec<String>,
+    /// What was said of the open view, and of which place.
+    facts: Vec<String>,
+    place: Option<(View, u32, Checkpoint, u32)>,
+    /// Until when the view's facts, or a diagnosis to begin, are waited for.
+    due: Option<Instant>,
+    diagnosis: Option<Instant>,
+    /// Whether `wait` was typed: nothing is obeyed until nothing is computed any more.
+    waiting: bool,
     message: Option<String>,
 }
 
@@ -47,7 +62,11 @@ impl Plain {
             link,
             said: Vec::new(),
             columns: HashMap::new(),
-            cell: Vec::new(),
+            facts: Vec::new(),
+            place: None,
+            due: None,
+            diagnosis: None,
+            waiting: false,
             message: None,
         }
     }
@@ -57,16 +76,23 @@ impl Plain {
         let mut listening = true;
         println(&format!("model: {}", self.app.snapshot().model))?;
         println(
-            "commands: an empty line computes one position; run, pause, next-divergence, goto 5, help, quit …",
+            "commands: an empty line computes one position; run, pause, wait, next-divergence, goto 5, view layer, diagnose, help, quit …",
         )?;
         loop {
             self.print()?;
-            if self.is_over() && !(listening && io::stdin().is_terminal()) {
-                return Ok(self.left());
+            let over = self.is_over();
+            self.waiting &= !over;
+            if over && !(listening && io::stdin().is_terminal()) {
+                match typed.try_recv() {
+                    Ok(line) if self.obey(line.trim())? => return Ok(self.left()),
+                    Ok(_) => continue,
+                    Err(_) => return Ok(self.left()),
+                }
             }
+            let patience = self.due.into_iter().chain(self.diagnosis).min();
             tokio::select! {
                 biased;
-                line = typed.recv(), if listening => match line {
+                line = typed.recv(), if listening && !self.waiting => match line {
                     Some(line) => if self.obey(line.trim())? { return Ok(self.left()) },
                     None => listening = false,
                 },
@@ -76,7 +102,13 @@ impl Plain {
                         return Ok(self.left());
                     }
                     let snapshot = Arc::clone(&self.link.snapshots.borrow_and_update());
+                    if !matches!(snapshot.diagnosis, DiagnosisState::NotAsked | DiagnosisState::Cancelled) {
+                        self.diagnosis = None;
+                    }
                     self.app.set_snapshot(snapshot);
+                }
+                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
+                    (self.due, self.diagnosis) = (None, None);
                 }
             }
         }
@@ -99,9 +131,10 @@ impl Plain {
         }
         // Counters alone are no news; they come with the positions. Where the runs part is.
         let parted = matches!(&*snapshot.verdict, Verdict::Diverged { .. });
-        let lines = standing(&snapshot);
+        let mut lines = standing(&snapshot);
+        lines.extend(diagnosis::lines(&snapshot.diagnosis));
         let gist = |line: &String| {
-            let counts = !(parted && line.starts_with("verdict"));
+            let counts = !(parted && line.starts_with("verdict")) && !line.starts_with("faulty: ");
             if counts { without_digits(line) } else { line.clone() }
         };
         let gists: Vec<String> = lines.iter().map(gist).collect();
@@ -116,13 +149,7 @@ impl Plain {
         {
             self.app.asked_for_focus();
         }
-        if let Shown::Current(focus) = self.app.shown() {
-            let lines = cell(focus);
-            if lines != self.cell && !self.app.following() {
-                lines.iter().try_for_each(|line| println(line))?;
-            }
-            self.cell = lines;
-        }
+        self.print_facts()?;
         let message = self.app.message().map(|message| message.text.clone());
         if message != self.message {
             message.iter().try_for_each(|message| println(&format!("message: {message}")))?;
@@ -131,8 +158,21 @@ impl Plain {
         Ok(())
     }
 
+    /// Says what the open view shows, where that is another place now or other values.
+    fn print_facts(&mut self) -> Result<(), TuiError> {
+        let Some(facts) = views::facts(&self.app) else { return Ok(()) };
+        let place = Some(views::place(&self.app));
+        let moved = self.place.is_some() && self.place != place;
+        let news = facts != self.facts && !views::flows(self.app.view());
+        if self.due.take().is_some() || ((moved || news) && !self.app.following()) {
+            facts.iter().try_for_each(|line| println(line))?;
+        }
+        (self.facts, self.place) = (facts, place);
+        Ok(())
+    }
+
     fn left(&self) -> Left {
-        Left { ended: Ended::Quit, screen: self.app.saved() }
+        Left { ended: Ended::Quit, screen: self.app.saved(), typed: Vec::new() }
     }
 
     /// Does what was typed. Says whether that was to leave.
@@ -140,18 +180,31 @@ impl Plain {
         let action = match line {
             "" => Ok(Action::Step),
             "help" | "?" => {
+                println("wait: obey what follows when nothing is computed any more")?;
                 for entry in command::table(&self.keymap).iter() {
                     println(&format!("{} {}: {}", entry.name, entry.form, entry.help))?;
                 }
                 return Ok(false);
             }
+            "wait" => {
+                self.waiting = true;
+                return Ok(false);
+            }
             line => self.app.command(line),
         };
         match action {
-            Ok(action) => self.app.update(action),
+            Ok(action) => {
+                if matches!(action, Action::Look(_)) {
+                    self.due = Some(Instant::now() + PATIENCE);
+                }
+                self.app.update(action);
+            }
             Err(problem) => self.app.tell(problem, true),
         }
         for effect in self.app.take_effects() {
+            if matches!(effect, Effect::Send(Command::Diagnose)) {
+                self.diagnosis = Some(Instant::now() + PATIENCE);
+            }
             match effect {
                 // A full queue: the session is busy with what was typed before.
                 Effect::Send(command) if self.link.commands.try_send(command.clone()).is_err() => {
@@ -170,7 +223,10 @@ impl Plain {
         let snapshot: &Snapshot = self.app.snapshot();
         let over = |state: &SourceState| matches!(state, SourceState::Ended | SourceState::Failed(_));
         let sources = over(&snapshot.reference.state) && over(&snapshot.candidate.state);
-        snapshot.revision > 0 && (snapshot.run == RunState::Finished || sources)
+        let asked = self.due.is_some()
+            || self.diagnosis.is_some()
+            || matches!(snapshot.diagnosis, DiagnosisState::Running { .. });
+        snapshot.revision > 0 && !asked && (snapshot.run == RunState::Finished || sources)
     }
 }
 

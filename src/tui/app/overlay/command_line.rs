@@ -8,7 +8,7 @@ use crate::tui::app::entry::{Candidate, Entry, Run};
 use crate::tui::app::{Action, App};
 
 /// Lines that are remembered.
-const REMEMBERED: usize = 100;
+const REMEMBERED: usize = 500;
 
 /// A command that is being typed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -155,11 +155,26 @@ impl App {
     }
 
     fn remember(&mut self, text: String) {
-        self.typed_before.retain(|line| *line != text);
-        if self.typed_before.len() >= REMEMBERED {
-            self.typed_before.remove(0);
+        let here = self.typed_before.len() - self.typed_here;
+        if let Some(at) = self.typed_before.iter().position(|line| *line == text) {
+            self.typed_before.remove(at);
+            self.typed_here -= usize::from(at >= here);
         }
         self.typed_before.push(text);
+        self.typed_here += 1;
+        let over = self.typed_before.len().saturating_sub(REMEMBERED);
+        self.typed_before.drain(..over);
+        self.typed_here = self.typed_here.min(self.typed_before.len());
+    }
+
+    /// Lines that ↑ brings back, of earlier screens, the newest last.
+    pub fn set_typed_before(&mut self, lines: Vec<String>) {
+        (self.typed_before, self.typed_here) = (lines, 0);
+    }
+
+    /// Lines that were typed on this screen and meant something, the newest last.
+    pub fn typed_here(&self) -> &[String] {
+        &self.typed_before[self.typed_before.len() - self.typed_here..]
     }
 
     fn recall(&self, line: &mut CommandLine, back: bool) {
