@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::export::{NamedArray, write_arrays};
 use crate::model::Checkpoint;
+use crate::plot::table::TableData;
 use crate::plot::{self, Cursor, View};
 use crate::session::Snapshot;
 use crate::session::headless::point_of_interest;
@@ -21,7 +22,7 @@ pub fn screen(snapshot: &Snapshot, path: &Path) -> anyhow::Result<()> {
 }
 
 /// What `e` and `E` ask for, into the current folder: pictures (PNG, SVG), what the terminal shows as text
-/// with colours, and the data behind it (CSV, and the values of the cell as a NumPy archive). Returns the files.
+/// with colours, and the data behind it (CSV, and the values as a NumPy archive). Returns the files.
 pub fn export(request: &ExportRequest) -> Result<Vec<PathBuf>, String> {
     let view = match request.what {
         ExportWhat::Screen => View::Screen,
@@ -37,14 +38,18 @@ pub fn export(request: &ExportRequest) -> Result<Vec<PathBuf>, String> {
     files.push(text);
     let focus =
         request.snapshot.focus.as_ref().filter(|f| (f.position, f.checkpoint) == (position, checkpoint));
-    let arrays: Vec<NamedArray<'_>> = focus
-        .into_iter()
-        .flat_map(|f| [("reference", &f.reference), ("candidate", &f.candidate)])
-        .filter_map(|(name, tensor)| {
-            let tensor = tensor.as_ref()?;
-            Some(NamedArray { name, shape: &tensor.shape, values: &tensor.values })
-        })
-        .collect();
+    let table = plot::table(view, &request.snapshot, cursor).map(|table| Stacked::new(&table));
+    let arrays: Vec<NamedArray<'_>> = match &table {
+        Some(table) => table.arrays(),
+        None => focus
+            .into_iter()
+            .flat_map(|f| [("reference", &f.reference), ("candidate", &f.candidate)])
+            .filter_map(|(name, tensor)| {
+                let tensor = tensor.as_ref()?;
+                Some(NamedArray { name, shape: &tensor.shape, values: &tensor.values })
+            })
+            .collect(),
+    };
     if !arrays.is_empty() {
         let path = name("npz");
         write_arrays(&path, &arrays).map_err(|e| e.to_string())?;
@@ -53,14 +58,36 @@ pub fn export(request: &ExportRequest) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
+/// A table's rows as one array a side.
+struct Stacked {
+    shape: [u32; 2],
+    sides: [Vec<f32>; 2],
+}
+
+impl Stacked {
+    fn new(table: &TableData<'_>) -> Self {
+        let shape = [table.width() as u32, table.rows.len() as u32];
+        Self { shape, sides: [0, 1].map(|side| table.values(side)) }
+    }
+
+    /// Those of the sides that have any value.
+    fn arrays(&self) -> Vec<NamedArray<'_>> {
+        let named = ["reference", "candidate"].into_iter().zip(&self.sides);
+        named
+            .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
+            .map(|(name, values)| NamedArray { name, shape: &self.shape, values })
+            .collect()
+    }
+}
+
 /// The picture that shows what a pane shows.
 fn view_of(pane: PaneKind, view: ScreenView) -> View {
     match pane {
         PaneKind::Map if view.info().rows == RowsOf::Layers => View::Map,
         PaneKind::Map | PaneKind::Pipeline => View::Layer,
-        PaneKind::SideBySide | PaneKind::Elements | PaneKind::Channels | PaneKind::Attention => {
-            View::Heatmaps
-        }
+        PaneKind::SideBySide | PaneKind::Elements => View::Heatmaps,
+        PaneKind::Channels => View::Channels,
+        PaneKind::Attention => View::Attention,
         PaneKind::Logits | PaneKind::Ranking | PaneKind::Texts | PaneKind::Kl => View::Logits,
         PaneKind::Diagnosis | PaneKind::Operations | PaneKind::Operation => View::Map,
         PaneKind::Tokens

@@ -13,7 +13,7 @@ use crate::model::Checkpoint;
 use crate::palette::Ground;
 use crate::plot::{self, Cursor, Format, RunGarbage, Scene, VIEWS, View};
 use crate::session::headless::point_of_interest;
-use crate::session::{Snapshot, Still};
+use crate::session::{Needs, Snapshot, Still, Wanted};
 use crate::trace::Store;
 
 /// What the view of several traces is called.
@@ -169,7 +169,9 @@ impl PlotArgs {
         );
         let mut snapshot = still.snapshot();
         let cursor = self.cursor(&snapshot, view)?;
-        let focus = still.focus(cursor.position, cursor.checkpoint);
+        let needs =
+            Needs { layers: view == View::Channels, scores: view == View::Attention, ..Needs::default() };
+        let focus = still.look(Wanted { needs, ..Wanted::cell(cursor.position, cursor.checkpoint) });
         let is_absent = focus.reference.is_none() && focus.candidate.is_none();
         if info.values && is_absent && (self.checkpoint.is_some() || self.layer.is_some()) {
             bail!("neither trace has values of {} at position {}", cursor.checkpoint, cursor.position);
@@ -191,6 +193,10 @@ impl PlotArgs {
             } else {
                 snapshot.rows.last().copied().unwrap_or(Checkpoint::LOGITS)
             };
+        }
+        if view == View::Attention && checkpoint.layer_index().is_none() {
+            let first = snapshot.rows.iter().find(|c| c.layer_index().is_some());
+            checkpoint = first.copied().unwrap_or(checkpoint);
         }
         if let Some(asked) = self.position {
             let there: Vec<u32> = snapshot.tokens.iter().map(|t| t.position).collect();

@@ -1,5 +1,6 @@
 //! From a session's snapshot to the plain data of each picture.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::growth::{GrowthData, GrowthPoint};
@@ -8,6 +9,7 @@ use super::histogram::HistogramData;
 use super::map::{MapCell, MapData, MapRow, Mark};
 use super::positions::{PositionPoint, PositionsData};
 use super::scatter::ScatterData;
+use super::table::{TableData, TableRow};
 use super::tokens::{TokenChip, TokensData};
 use super::topk::{TopKData, TopRow};
 use super::{Cursor, Scene};
@@ -18,7 +20,7 @@ use crate::garbage::{Blame, Finding};
 use crate::model::Checkpoint;
 use crate::model::checkpoint::{CaptureSet, Phase};
 use crate::palette::Shade;
-use crate::session::{Focus, Snapshot};
+use crate::session::{Attention, DiagnosisState, Focus, Snapshot, alike};
 use crate::text::safe;
 use crate::trace::Tensor;
 use crate::wording::{Sentence, Tone, times};
@@ -97,6 +99,17 @@ fn fold(
     for ((row, column), checkpoint) in worst {
         rows[row].cells[column].worst = checkpoint.to_string();
     }
+    if let DiagnosisState::Done(found) = &snapshot.diagnosis {
+        for faulty in &found.faulty {
+            let columns = faulty.positions.iter().filter_map(|&position| column_of(snapshot, position));
+            let Some(row) = row_of(faulty.checkpoint).and_then(|row| rows.get_mut(row)) else { continue };
+            for column in columns {
+                if let Some(cell) = row.cells.get_mut(column) {
+                    cell.faulty = true;
+                }
+            }
+        }
+    }
     let place = |position: u32, checkpoint: Checkpoint| {
         Some((column_of(snapshot, position)?, row_of(checkpoint).filter(|r| *r < rows.len())?))
     };
@@ -164,6 +177,73 @@ pub fn heatmap<'a>(scene: &Scene<'a>) -> HeatmapData<'a> {
             alone: is_alone(scene.snapshot),
         })
         .unwrap_or_default()
+}
+
+/// The cursor's site in every layer, the last one above.
+pub fn channels<'a>(scene: &Scene<'a>) -> TableData<'a> {
+    let layers = focus(scene).and_then(|focus| focus.layers.as_deref());
+    let values = |tensor: Option<Cow<'a, Tensor>>| {
+        tensor.map(|tensor| match tensor {
+            Cow::Borrowed(tensor) => Cow::Borrowed(tensor.values.as_slice()),
+            Cow::Owned(tensor) => Cow::Owned(tensor.values),
+        })
+    };
+    let rows: Vec<TableRow<'a>> = layers
+        .iter()
+        .flat_map(|layers| layers.rows.iter().rev())
+        .map(|row| {
+            let (a, b) = alike(row.reference.as_deref(), row.candidate.as_deref());
+            let name = row.checkpoint.to_string();
+            let label =
+                row.checkpoint.layer_index().map_or_else(|| name.clone(), |layer| format!("l {layer}"));
+            TableRow { label, name, sides: [values(a), values(b)] }
+        })
+        .collect();
+    let at = layers.and_then(|layers| {
+        layers.rows.iter().rev().position(|row| row.checkpoint == scene.cursor.checkpoint)
+    });
+    TableData {
+        row_title: "layer",
+        column_title: "channel",
+        rows,
+        cursor: (at, None),
+        alone: is_alone(scene.snapshot),
+        ..TableData::default()
+    }
+}
+
+/// What each head of the cursor's layer looks at.
+pub fn attention<'a>(scene: &Scene<'a>) -> TableData<'a> {
+    let Some(scores) = focus(scene).and_then(|focus| focus.scores.as_deref()) else {
+        return TableData { row_title: "head", column_title: "position", ..TableData::default() };
+    };
+    let sides = [&scores.reference, &scores.candidate];
+    let width = |found: &Attention| found.tensor.shape.first().map_or(1, |&n| n.max(1) as usize);
+    let mut heads = sides.map(|side| {
+        let values = side.as_ref().map(|found| found.tensor.values.chunks(width(found)));
+        values.unwrap_or_else(|_| [].chunks(1))
+    });
+    let mut rows = Vec::new();
+    loop {
+        let both = heads.each_mut().map(Iterator::next);
+        if both == [None, None] {
+            break;
+        }
+        let name = rows.len().to_string();
+        rows.push(TableRow {
+            label: format!("h {name}"),
+            name,
+            sides: both.map(|row| row.map(Cow::Borrowed)),
+        });
+    }
+    TableData {
+        row_title: "head",
+        column_title: "position",
+        rows,
+        missing: sides.map(|side| side.as_ref().err().map(|why| safe(why).into_owned())),
+        cursor: (None, None),
+        alone: is_alone(scene.snapshot),
+    }
 }
 
 /// The most likely tokens at the cursor's position.

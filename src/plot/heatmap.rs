@@ -157,7 +157,11 @@ fn draw_panel(
     }
     let plot = Area::new(frame.x, frame.y, width, height);
     canvas.fill(plot, roles.ground);
-    draw_cells(canvas, plot, style, values, layout.columns, &columns, &rows, limit);
+    let row = |row: usize| {
+        let ends = [row * layout.columns, (row + 1) * layout.columns].map(|end| end.min(values.len()));
+        &values[ends[0]..ends[1]]
+    };
+    draw_cells(canvas, plot, style, &row, (&columns, &rows), limit);
     canvas.frame(Area::new(plot.x - 1, plot.y - 1, plot.w + 2, plot.h + 2), 1, roles.line);
     let (low, high) = values
         .iter()
@@ -191,11 +195,11 @@ fn draw_panel(
 }
 
 /// The value that stands for many: the first that is not finite, else the largest in magnitude.
-fn fold(values: &[f32], columns: usize, column: Bin, row: Bin) -> Option<f32> {
+fn fold<'a>(values: &dyn Fn(usize) -> &'a [f32], column: Bin, row: Bin) -> Option<f32> {
     let mut worst: Option<f32> = None;
     for r in row.first..row.end {
-        let (from, to) = (r * columns + column.first, r * columns + column.end);
-        for &v in values.get(from.min(values.len())..to.min(values.len())).unwrap_or_default() {
+        let values = values(r);
+        for &v in &values[column.first.min(values.len())..column.end.min(values.len())] {
             if !v.is_finite() {
                 return Some(v);
             }
@@ -207,20 +211,18 @@ fn fold(values: &[f32], columns: usize, column: Bin, row: Bin) -> Option<f32> {
     worst
 }
 
-#[allow(clippy::too_many_arguments, reason = "the plain data of one loop")]
-fn draw_cells(
+/// Draws the cells of a table; `values` gives a row.
+pub(super) fn draw_cells<'a>(
     canvas: &mut Canvas<'_>,
     plot: Area,
     style: &Style,
-    values: &[f32],
-    per_row: usize,
-    columns: &[Bin],
-    rows: &[Bin],
+    values: &dyn Fn(usize) -> &'a [f32],
+    (columns, rows): (&[Bin], &[Bin]),
     limit: f32,
 ) {
     let mut signs = 0;
     for row in rows {
-        let folded: Vec<_> = columns.iter().map(|c| fold(values, per_row, *c, *row)).collect();
+        let folded: Vec<_> = columns.iter().map(|c| fold(values, *c, *row)).collect();
         let looks: Vec<_> = folded.iter().map(|v| v.map(|v| value(v, limit, style.ground))).collect();
         let mut start = 0;
         for run in looks.chunk_by(|a, b| a == b) {
@@ -248,7 +250,8 @@ fn draw_cells(
     }
 }
 
-fn draw_legend(canvas: &mut Canvas<'_>, area: Area, style: &Style, limit: f32) {
+/// Draws the scale.
+pub(super) fn draw_legend(canvas: &mut Canvas<'_>, area: Area, style: &Style, limit: f32) {
     let roles = style.roles();
     let unit = style.unit();
     let ink = style.label(roles.dim);
@@ -316,9 +319,9 @@ mod tests {
     fn folding_keeps_what_stands_out() {
         let values = [0.1, -3.0, 2.0, f32::NAN];
         let all = |n| Bin { first: 0, end: n, from: 0, to: 1 };
-        assert_eq!(fold(&values[..3], 3, all(3), all(1)), Some(-3.0));
-        assert!(fold(&values, 2, all(2), all(2)).is_some_and(f32::is_nan));
-        assert_eq!(fold(&values, 4, all(4), Bin { first: 1, end: 2, from: 0, to: 1 }), None);
+        assert_eq!(fold(&|_| &values[..3], all(3), all(1)), Some(-3.0));
+        assert!(fold(&|row| &values[2 * row..2 * row + 2], all(2), all(2)).is_some_and(f32::is_nan));
+        assert_eq!(fold(&|_| &values[..1], Bin { first: 1, end: 2, from: 0, to: 1 }, all(1)), None);
     }
 
     #[test]

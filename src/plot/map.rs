@@ -7,12 +7,16 @@ use super::font::fit;
 use super::style::{Bin, Style, bins, nice_step};
 use crate::compare::Severity;
 use crate::csv;
-use crate::palette::{SEVERITY_TICKS, Shade, severity_index, severity_table};
+use crate::palette::{SEVERITY_TICKS, Shade, ink_on, severity_index, severity_table};
 
 /// Rectangles that an SVG's map has at most.
 const MAX_VECTOR_CELLS: usize = 16_384;
 /// Signs and hatchings that a map has at most.
 const MAX_SIGNS: usize = 4_000;
+/// What [`FAULTY`] means.
+const FAULTY_TEXT: &str = "faulty operation";
+/// What marks an operation that is itself faulty.
+const FAULTY: &str = "✘";
 /// Cells at least this many pixels wide or high are set apart by a line.
 const SEPARATED: i32 = 9;
 
@@ -25,6 +29,8 @@ pub struct MapCell {
     pub severity: Option<Severity>,
     /// Name of that checkpoint.
     pub worst: String,
+    /// Whether a diagnosis calls an operation in it faulty by itself.
+    pub faulty: bool,
 }
 
 /// One row of a map.
@@ -94,7 +100,7 @@ impl Grid {
 impl MapData {
     /// The data as CSV: one line a cell that is not empty.
     pub fn csv(&self) -> String {
-        let mut out = String::from("position,row,state,severity,worst_checkpoint\n");
+        let mut out = String::from("position,row,state,severity,worst_checkpoint,faulty\n");
         for row in &self.rows {
             for (position, cell) in self.positions.iter().zip(&row.cells) {
                 let state = match cell.shade {
@@ -108,9 +114,10 @@ impl MapData {
                 let severity = cell.severity.map_or(String::new(), |s| s.0.to_string());
                 let _ = writeln!(
                     out,
-                    "{position},{},{state},{severity},{}",
+                    "{position},{},{state},{severity},{},{}",
                     csv::field(&row.label),
-                    csv::field(&cell.worst)
+                    csv::field(&cell.worst),
+                    if cell.faulty { "yes" } else { "" }
                 );
             }
         }
@@ -127,7 +134,12 @@ impl MapData {
             self.draw_body(canvas, body, style);
         }
         if legend {
-            draw_legend(canvas, foot, style);
+            draw_legend(
+                canvas,
+                foot,
+                style,
+                self.rows.iter().flat_map(|row| &row.cells).any(|cell| cell.faulty),
+            );
         }
     }
 
@@ -151,6 +163,7 @@ impl MapData {
         let columns = bins(self.positions.len(), plot.w, most / rows.len().max(1));
         let grid = Grid { area: plot, columns, rows };
         self.draw_cells(canvas, &grid, style);
+        self.draw_faulty(canvas, &grid, style);
         canvas.frame(Area::new(plot.x - 1, plot.y - 1, plot.w + 2, plot.h + 2), 1, roles.line);
         self.draw_rows(canvas, &grid, labels, style);
         self.draw_positions(canvas, &grid, axis, style);
@@ -202,6 +215,30 @@ impl MapData {
         if tightest(&grid.rows) >= SEPARATED {
             for row in grid.rows.iter().skip(1) {
                 canvas.horizontal(grid.area.x, grid.area.right(), grid.area.y + row.from, roles.ground);
+            }
+        }
+    }
+
+    /// `✘` in every cell that holds a faulty operation, a dot where there is no room for it.
+    fn draw_faulty(&self, canvas: &mut Canvas<'_>, grid: &Grid, style: &Style) {
+        let roles = style.roles();
+        let faulty = |column: Bin, row: Bin| {
+            let rows = self.rows.get(row.first..row.end).unwrap_or_default();
+            rows.iter().any(|row| {
+                (column.first..column.end).any(|i| row.cells.get(i).is_some_and(|cell| cell.faulty))
+            })
+        };
+        let places = grid.rows.iter().flat_map(|&row| grid.columns.iter().map(move |&column| (column, row)));
+        for (column, row) in places.filter(|&(column, row)| faulty(column, row)).take(MAX_SIGNS) {
+            let cell = grid.cell(column, row);
+            let ink = self.shade(column, row).color(style.ground).map_or(roles.text, ink_on);
+            if cell.w >= style.small.advance() && cell.h >= style.small.line() * 2 / 3 {
+                let y = cell.y + (cell.h - style.small.line()) / 2;
+                canvas.text_center(cell.x + cell.w / 2, y, FAULTY, style.label(ink).bold());
+            } else {
+                let side = (cell.w.min(cell.h) / 2).max(1);
+                let (x, y) = (cell.x + (cell.w - side) / 2, cell.y + (cell.h - side) / 2);
+                canvas.fill(Area::new(x, y, side, side), ink);
             }
         }
     }
@@ -336,15 +373,16 @@ pub fn legend_height(style: &Style) -> i32 {
     style.small.line() * 2 + style.unit() * 3 / 2
 }
 
-/// The severity scale with its ticks, and the signs.
-pub fn draw_legend(canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+/// The severity scale with its ticks, and the signs; with that of faulty operations where there are any.
+pub fn draw_legend(canvas: &mut Canvas<'_>, area: Area, style: &Style, faulty: bool) {
     let roles = style.roles();
     let unit = style.unit();
     let ink = style.label(roles.dim);
     let swatches =
         [(Shade::Infinite, "NaN, ∞"), (Shade::Missing, "one side only"), (Shade::Mismatch, "not comparable")];
     let width = |text: &str| style.small.width(text) + style.small.line() + unit * 2;
-    let all: i32 = swatches.iter().map(|s| width(s.1)).sum();
+    let all: i32 =
+        swatches.iter().map(|s| width(s.1)).sum::<i32>() + if faulty { width(FAULTY_TEXT) } else { 0 };
     let unit_text = "× noise";
     let tail = style.small.width(unit_text) + 2 * unit;
     let with_swatches = area.w - all - tail >= unit * 34;
@@ -384,6 +422,11 @@ pub fn draw_legend(canvas: &mut Canvas<'_>, area: Area, style: &Style) {
             }
             canvas.text(x + side + unit / 2, y, text, ink);
             x += width(text);
+        }
+        if faulty {
+            let y = bar.y + (bar.h - side) / 2;
+            canvas.text_center(x + side / 2, y, FAULTY, Ink { color: roles.bad, bold: true, ..ink });
+            canvas.text(x + side + unit / 2, y, FAULTY_TEXT, ink);
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod axis;
 pub mod bars;
 pub mod canvas;
 mod chart;
+pub mod fold;
 pub mod font;
 mod garbage;
 pub mod growth;
@@ -19,6 +20,7 @@ pub mod output;
 pub mod positions;
 pub mod scatter;
 pub mod style;
+pub mod table;
 pub mod tokens;
 pub mod topk;
 pub mod verdict;
@@ -89,6 +91,16 @@ pub enum PlotError {
         /// What the backend said.
         problem: String,
     },
+}
+
+/// The table that a picture of rows and columns shows, where it is one.
+pub fn table(view: View, snapshot: &Snapshot, cursor: Cursor) -> Option<table::TableData<'_>> {
+    let scene = Scene { snapshot, cursor };
+    match view {
+        View::Channels => Some(adapt::channels(&scene)),
+        View::Attention => Some(adapt::attention(&scene)),
+        _ => None,
+    }
 }
 
 /// Renders a picture into memory.

@@ -69,6 +69,8 @@ views! {
     Map, "map", "parity map", "severity of every layer at every position", (1200, 720), (126, 32), true, false, map, |s| adapt::map(s).csv();
     Layer, "layer", "checkpoints of a layer", "severity of every checkpoint of one layer at every position", (1200, 720), (126, 32), true, false, layer, |s| adapt::layer(s).csv();
     Heatmaps, "heatmaps", "values side by side", "reference, candidate and difference of one tensor on one scale", (1400, 720), (140, 32), false, true, heatmaps, |s| adapt::heatmap(s).csv();
+    Channels, "channels", "layer × channel", "reference, candidate and difference of one site in every layer on one scale", (1400, 720), (140, 32), false, true, channels, |s| adapt::channels(s).csv();
+    Attention, "attention", "head × position", "what each head of a layer looks at, on both sides", (1400, 720), (140, 32), false, false, attention, |s| adapt::attention(s).csv();
     Logits, "logits", "most likely tokens", "the most likely tokens of both sides with probabilities and rank changes", (1100, 560), (112, 26), false, false, logits, |s| adapt::top(s).csv();
     Tokens, "tokens", "tokens and verdict", "the token strip with flags, and the verdict with its evidence", (1200, 640), (118, 28), false, false, tokens, |s| adapt::tokens(s).csv();
     Growth, "growth", "error over depth", "normalised squared error of every checkpoint in order of execution", (1200, 640), (126, 28), true, false, growth, |s| adapt::growth(s).csv();
@@ -201,6 +203,32 @@ fn draw_values(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &S
     let roles = style.roles();
     canvas.text(line.x, line.y, &text, style.ink(if beyond { roles.bad } else { roles.good }));
     adapt::heatmap(scene).draw(canvas, rest, style, legend);
+}
+
+fn channels(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let info = scene.cursor.checkpoint.site().info();
+    let title = format!(
+        "{} in every layer, position {}",
+        scene.cursor.checkpoint.site().name(),
+        scene.cursor.position
+    );
+    let note = adapt::focus(scene).and_then(|f| f.layers.as_deref()).map_or(0, |layers| layers.left_out);
+    let note =
+        if note > 0 { format!("{} not read: too many values", count(note, "layer")) } else { String::new() };
+    let body = framed(scene, canvas, area, style, (&title, info.meaning, &note));
+    adapt::channels(scene).draw(canvas, body, style);
+}
+
+fn attention(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
+    let scores = adapt::focus(scene).and_then(|f| f.scores.as_deref());
+    let shown = scores.and_then(|s| s.reference.as_ref().or(s.candidate.as_ref()).ok());
+    let (name, what) = match shown {
+        Some(found) => (found.checkpoint.to_string(), found.checkpoint.site().info().meaning),
+        None => (adapt::layer_name(scene.cursor.checkpoint), "attention"),
+    };
+    let title = format!("what each head looks at, {name}, position {}", scene.cursor.position);
+    let body = framed(scene, canvas, area, style, (&title, what, ""));
+    adapt::attention(scene).draw(canvas, body, style);
 }
 
 fn logit_note(scene: &Scene<'_>) -> String {

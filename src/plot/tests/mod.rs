@@ -93,6 +93,8 @@ fn pictures_say_what_they_show() {
     expect(View::Map, &[mark, "out", "l 3", "in", "position and token", "100", "× noise", "NaN, ∞", "▁fox"]);
     expect(View::Layer, &[mark, "Kcur_rope", "kq_soft_max", "checkpoints of layer 3"]);
     expect(View::Heatmaps, &["reference", "candidate", "difference", "214× noise", "8 × 48 values"]);
+    expect(View::Channels, &["Kcur_rope in every layer", "l 2", "l 4", "350", "difference"]);
+    expect(View::Attention, &["kq_soft_max-3, position 5", "h 0", "h 3", "position", "difference"]);
     expect(View::Logits, &["‘▁over’", ".620", "▲1", "new", "KL 0.412 nats"]);
     expect(View::Tokens, &["▁jumps", "first divergence", "output 214× noise"]);
     expect(View::Growth, &["nmse", "1e-6", "l 5", mark]);
@@ -100,6 +102,25 @@ fn pictures_say_what_they_show() {
         View::Screen,
         &["paritty", "llama.cpp (CPU)", "fault: rope-pairing", "live 24/64", "parity map", "verdict", mark],
     );
+}
+
+#[test]
+fn faulty_operations_are_marked_at_their_place() {
+    let (mut snapshot, cursor) = scenes::build(Kind::Fault);
+    let marks = |snapshot: &Snapshot, view| {
+        let scene = Scene { snapshot, cursor };
+        let drawing = encode(view, &scene, Format::Svg, None, Ground::Dark).expect("drawn");
+        texts(&String::from_utf8(drawing).expect("utf-8")).iter().filter(|t| t.contains('✘')).count()
+    };
+    assert_eq!([View::Map, View::Layer].map(|view| marks(&snapshot, view)), [0, 0]);
+    snapshot.diagnosis = scenes::diagnosis(vec![5, 6, 9]);
+    // One a faulty cell, one in the legend.
+    assert_eq!([View::Map, View::Layer].map(|view| marks(&snapshot, view)), [4, 4]);
+    let csv = encode(View::Map, &Scene { snapshot: &snapshot, cursor }, Format::Csv, None, Ground::Dark);
+    let csv = String::from_utf8(csv.expect("drawn")).expect("utf-8");
+    let faulty: Vec<&str> = csv.lines().filter(|l| l.ends_with(",yes")).collect();
+    assert_eq!(faulty.len(), 3);
+    assert!(faulty.iter().all(|l| l.contains(",l 3,")));
 }
 
 #[test]
@@ -137,7 +158,7 @@ fn folding_many_positions_into_one_pixel_keeps_the_single_bad_one() {
     let cell = |s: f32| MapCell {
         shade: Shade::of_severity(Severity(s)),
         severity: Some(Severity(s)),
-        worst: String::new(),
+        ..MapCell::default()
     };
     let n = 4096;
     let mut cells = vec![cell(0.1); n];
@@ -257,10 +278,14 @@ fn light_and_dark_differ_in_ground_and_not_in_shape() {
 fn data_lies_behind_every_picture() {
     let csv = |view| String::from_utf8(draw(view, Kind::Fault, Format::Csv, None)).expect("utf-8");
     assert!(csv(View::Map).lines().any(|l| l.starts_with("5,l 3,beyond-noise,214,Kcur_rope-3")));
-    assert!(csv(View::Layer).lines().any(|l| l == "5,Kcur_rope,beyond-noise,214,Kcur_rope-3"));
+    assert!(csv(View::Layer).lines().any(|l| l == "5,Kcur_rope,beyond-noise,214,Kcur_rope-3,"));
     assert!(csv(View::Tokens).lines().any(|l| l == "5,15,▁jumps,prompt,beyond-noise,"));
     assert!(csv(View::Logits).lines().any(|l| l == "candidate,0,107,▁on,11.5,0.31,1"));
     assert_eq!(csv(View::Heatmaps).lines().count(), 1 + 48 * 8);
+    let channels = csv(View::Channels);
+    assert_eq!(channels.lines().count(), 1 + 3 * 48 * 8);
+    assert!(channels.lines().any(|l| l.starts_with("Kcur_rope-4,0,") && l.ends_with(",,")), "one side only");
+    assert!(csv(View::Attention).lines().any(|l| l == "1,2,0.05,0.75,0.7"));
     for info in VIEWS {
         let text = csv(info.view);
         // Separators outside quotes.

@@ -9,7 +9,10 @@ use crate::compare::{
 use crate::garbage::{Blame, Finding};
 use crate::model::{Checkpoint, Site};
 use crate::plot::Cursor;
-use crate::session::{DiagnosisState, Focus, RunState, SideStatus, Snapshot, SourceState, TokenView, Wanted};
+use crate::session::{
+    Attention, Diagnosed, DiagnosisState, Faulty, Focus, LayerRow, Layers, RunState, Scores, SideStatus,
+    Snapshot, SourceState, TokenView, Wanted, Which,
+};
 use crate::trace::{Notes, Tensor};
 
 /// Kinds of sessions.
@@ -255,6 +258,29 @@ fn severity_at(
     }
 }
 
+/// The cursor's site in three layers, one of which the candidate lacks, and the scores of four heads.
+fn around(cursor: Cursor, kind: Kind, [reference, candidate]: [&Tensor; 2]) -> (Layers, Scores) {
+    let row = |layer: usize, candidate: Option<&Tensor>| {
+        let checkpoint = Checkpoint::layer(cursor.checkpoint.site(), layer);
+        LayerRow::new(checkpoint, [Some(reference.clone()), candidate.cloned()])
+    };
+    let layers = Layers {
+        rows: vec![row(2, Some(reference)), row(3, Some(candidate)), row(4, None)],
+        left_out: usize::from(kind == Kind::Huge),
+    };
+    let scores = |shift: usize| Attention {
+        checkpoint: Checkpoint::layer(Site::KqSoftMax, 3),
+        tensor: Tensor {
+            shape: vec![6, 4],
+            values: (0..24).map(|i| if i % 6 == (i / 6 + shift) % 6 { 0.75 } else { 0.05 }).collect(),
+            exact: true,
+        },
+    };
+    let lacks = "flash attention keeps \u{1b}[31mno scores".to_owned();
+    let candidate = if kind == Kind::Hostile { Err(lacks) } else { Ok(scores(1)) };
+    (layers, Scores { reference: Ok(scores(0)), candidate })
+}
+
 /// A session of this kind and a cursor in it.
 pub fn build(kind: Kind) -> (Snapshot, Cursor) {
     let mut noise = Noise::new(kind as u64 + 1);
@@ -363,6 +389,7 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
         candidate.values[100] = f32::INFINITY;
         candidate.values[101] = f32::NEG_INFINITY;
     }
+    let (layers, scores) = around(cursor, kind, [&reference, &candidate]);
     let (top, pieces) = top(&mut noise, kind == Kind::Hostile);
     let top = if kind == Kind::One {
         TopK { reference: top.reference[..1].to_vec(), ..TopK::default() }
@@ -377,6 +404,8 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
             severity: Some(Severity(if kind == Kind::Clean { 0.4 } else { 214.0 })),
             top,
             pieces,
+            layers: Some(Arc::new(layers)),
+            scores: Some(Arc::new(scores)),
             logits: Some(LogitMetrics { kl: 0.412, top1_agrees: false, overlap: 8, k: 10, margin: 1.7 }),
             ..Focus::new(Wanted::cell(cursor.position, cursor.checkpoint))
         })
@@ -415,4 +444,26 @@ pub fn build(kind: Kind) -> (Snapshot, Cursor) {
         message: (kind == Kind::Odd).then(|| "the reference stalled".to_owned()),
     };
     (snapshot, cursor)
+}
+
+/// A diagnosis that calls the operation of [`FAULT`] faulty at these positions.
+pub fn diagnosis(positions: Vec<u32>) -> DiagnosisState {
+    let checkpoint = FAULT.1.parse().expect("a name");
+    let faulty = Faulty {
+        side: Which::Candidate,
+        checkpoint,
+        worst_at: positions[0],
+        positions,
+        sentence: "pairs neighbours instead of halves".to_owned(),
+        mistake: Some("rope-pairing".to_owned()),
+        instrument: false,
+        evidence: Vec::new(),
+    };
+    let found = Diagnosed {
+        sentences: Vec::new(),
+        sides: Vec::new(),
+        faulty: vec![faulty],
+        took: std::time::Duration::ZERO,
+    };
+    DiagnosisState::Done(Arc::new(found))
 }

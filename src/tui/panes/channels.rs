@@ -6,12 +6,12 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::heatmap::Room;
-use super::pair::alike;
 use super::triptych::{Places, Table, Triptych};
 use super::{Context, frame, heading, inner_of, put, scale, span};
 use crate::figures::figure;
 use crate::model::Checkpoint;
 use crate::palette::Shade;
+use crate::session::alike;
 use crate::session::{LayerRow, Layers};
 use crate::tui::app::{Action, Mark, Row};
 use crate::tui::kinds::PaneKind;

@@ -11,8 +11,8 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
-use super::pair::aligned;
 use super::{Context, frame, heading, put, span};
+use crate::session::aligned;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 use crate::tui::worst::{ulps, value, worst};

@@ -13,9 +13,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::list::{self, Column, number, text};
+use super::list::{self, Column, List, number, text};
 use super::tokens::blame_style;
-use super::{Context, frame, heading, put, span};
+use super::{Context, span};
 use crate::garbage::Blame;
 use crate::session::Which;
 use crate::tui::app::Action;
@@ -52,51 +52,29 @@ pub(super) fn whose(blame: Blame) -> &'static str {
 /// Draws it.
 pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let (app, theme) = (context.app, context.theme);
-    let title = heading(context, PANE, PANE.name());
-    let right = list::place(context, PANE);
-    let inner = frame(context, PANE, &title, right.as_ref(), area, buf);
-    if inner.is_empty() {
-        return;
-    }
-    if app.list_len(PANE) == 0 {
-        let none = "no garbage so far: every value of both runs could have been computed";
-        put(buf, inner, 0, &Line::from(span(none, theme.style(Role::Good))));
-        return;
-    }
-    let above = above(area);
-    if above > 1 {
-        for (y, side) in (0u16..).zip(Which::BOTH) {
-            put(buf, inner, y, &counts(context, side));
-        }
-    }
-    let gutter = list::GUTTER.min(inner.width);
-    let heads = Rect { x: inner.x + gutter, width: inner.width - gutter, ..inner };
-    put(buf, heads, above - 1, &list::heads(context, &COLUMNS, heads.width.saturating_sub(1)));
-    list::rows(
-        context,
-        PANE,
-        list::body(Rect { x: inner.x, width: inner.width, ..area }, above),
-        buf,
-        |row, room| {
-            let Some(found) = app.finding(row) else { return Line::default() };
-            let finding = found.finding;
-            let (dim, plain) = (theme.style(Role::Dim), theme.style(Role::Text));
-            let glyph = if finding.glyph.is_control() { '!' } else { finding.glyph };
-            // A position is named once.
-            let repeated =
-                row > 0 && app.finding(row - 1).is_some_and(|before| before.position == found.position);
-            let cells: [(String, Style); 7] = [
-                (found.position.to_string(), if repeated { dim } else { theme.bold(Role::Text) }),
-                (found.side.to_string(), theme.style(words::side_role(found.side))),
-                (format!("{glyph} {}", finding.class), blame_style(context, finding.blame)),
-                (finding.checkpoint.to_string(), plain),
-                (finding.count.to_string(), plain),
-                (whose(finding.blame).to_owned(), dim),
-                (finding.first_channel.to_string(), dim),
-            ];
-            list::line(&COLUMNS, &cells, room)
-        },
-    );
+    let counted = above(area) > 1 && app.list_len(PANE) > 0;
+    let heading = if counted { Which::BOTH.map(|side| counts(context, side)).to_vec() } else { Vec::new() };
+    let none = ("no garbage so far: every value of both runs could have been computed", Role::Good);
+    let list = List { pane: PANE, columns: &COLUMNS, right: None, none, heading };
+    list.draw(context, area, buf, |row, room| {
+        let Some(found) = app.finding(row) else { return Line::default() };
+        let finding = found.finding;
+        let (dim, plain) = (theme.style(Role::Dim), theme.style(Role::Text));
+        let glyph = if finding.glyph.is_control() { '!' } else { finding.glyph };
+        // A position is named once.
+        let repeated =
+            row > 0 && app.finding(row - 1).is_some_and(|before| before.position == found.position);
+        let cells: [(String, Style); 7] = [
+            (found.position.to_string(), if repeated { dim } else { theme.bold(Role::Text) }),
+            (found.side.to_string(), theme.style(words::side_role(found.side))),
+            (format!("{glyph} {}", finding.class), blame_style(context, finding.blame)),
+            (finding.checkpoint.to_string(), plain),
+            (finding.count.to_string(), plain),
+            (whose(finding.blame).to_owned(), dim),
+            (finding.first_channel.to_string(), dim),
+        ];
+        list::line(&COLUMNS, &cells, room)
+    });
 }
 
 /// `candidate  nan 12, inf 3`.

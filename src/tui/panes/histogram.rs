@@ -14,10 +14,10 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::pair::aligned;
 use super::{Context, frame, heading, put, span};
 use crate::figures::figure;
 use crate::session::Focus;
+use crate::session::aligned;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 

@@ -11,14 +11,14 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::{Context, put, span};
+use super::{Context, frame, heading, put, span};
 use crate::text::safe;
 use crate::tui::app::Action;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
 
 /// Columns that the sign of the chosen row takes.
-pub(super) const GUTTER: u16 = 2;
+const GUTTER: u16 = 2;
 
 /// How a column of a list is set.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ pub(super) fn fit(text: &str, width: usize) -> String {
 }
 
 /// The names of the columns.
-pub(super) fn heads(context: Context<'_>, columns: &[Column], room: u16) -> Line<'static> {
+fn heads(context: Context<'_>, columns: &[Column], room: u16) -> Line<'static> {
     let dim = context.theme.style(Role::Dim);
     let names: Vec<_> = columns.iter().map(|c| (c.name.to_owned(), dim)).collect();
     line(columns, &names, room)
@@ -92,7 +92,7 @@ pub(super) fn body(area: Rect, heading: u16) -> Rect {
 }
 
 /// Draws the rows that fit into `area` around the choice; `row` makes one, for a room of so many columns.
-pub(super) fn rows(
+fn rows(
     context: Context<'_>,
     pane: PaneKind,
     area: Rect,
@@ -131,8 +131,54 @@ pub(super) fn rows(
     }
 }
 
+/// Draws a pane that is nothing but a list: its frame with the place in the list, the lines above the rows
+/// (`above` of them, the last one the names of the columns), and the rows. An empty list says `none`.
+pub(super) struct List<'a> {
+    /// The pane.
+    pub pane: PaneKind,
+    /// Its columns.
+    pub columns: &'a [Column],
+    /// What stands at the right end of the title; none: the place in the list.
+    pub right: Option<Line<'a>>,
+    /// What it says when it is empty.
+    pub none: (&'a str, Role),
+    /// Lines above the names of the columns.
+    pub heading: Vec<Line<'a>>,
+}
+
+impl List<'_> {
+    /// Draws it.
+    pub(super) fn draw(
+        &self,
+        context: Context<'_>,
+        area: Rect,
+        buf: &mut Buffer,
+        row: impl Fn(usize, u16) -> Line<'static>,
+    ) {
+        let title = heading(context, self.pane, self.pane.name());
+        let place = place(context, self.pane);
+        let inner = frame(context, self.pane, &title, self.right.as_ref().or(place.as_ref()), area, buf);
+        if inner.is_empty() {
+            return;
+        }
+        for (y, line) in (0u16..).zip(&self.heading) {
+            put(buf, inner, y, line);
+        }
+        let names = self.heading.len() as u16;
+        if context.app.list_len(self.pane) == 0 {
+            let (text, role) = self.none;
+            return put(buf, inner, names, &Line::from(span(text, context.theme.style(role))));
+        }
+        let gutter = GUTTER.min(inner.width);
+        let below = Rect { x: inner.x + gutter, width: inner.width - gutter, ..inner };
+        put(buf, below, names, &heads(context, self.columns, below.width.saturating_sub(1)));
+        let body = body(Rect { x: inner.x, width: inner.width, ..area }, names + 1);
+        rows(context, self.pane, body, buf, row);
+    }
+}
+
 /// `12 of 340`, for a pane's title.
-pub(super) fn place(context: Context<'_>, pane: PaneKind) -> Option<Line<'static>> {
+fn place(context: Context<'_>, pane: PaneKind) -> Option<Line<'static>> {
     let chosen = context.app.chosen(pane)?;
     let text = format!("{} of {}", chosen + 1, context.app.list_len(pane));
     Some(Line::from(span(&text, context.theme.style(Role::Dim))))

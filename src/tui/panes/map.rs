@@ -9,9 +9,10 @@
 //!       0···▼····10
 //! ```
 //!
-//! Execution goes upwards. Two rows share a line (half blocks) where the rows do not fit otherwise;
-//! an error's entrance then is told by a colour of its own instead of `◆` and `◇`. Signs: `·` one side
-//! lacks it, `≠` cannot be compared, `×` not finite; on the ruler `●` a breakpoint.
+//! Execution goes upwards. Two rows share a line (half blocks) where the rows do not fit otherwise; a sign
+//! (`✘` faulty, `◆` and `◇` an error enters) then takes both halves, in the colour of the row that it stands
+//! for. Other signs: `·` one side lacks it, `≠` cannot be compared, `×` not finite; on the ruler `●` a
+//! breakpoint.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -20,7 +21,6 @@ use ratatui::text::{Line, Span};
 
 use super::tokens::BREAKPOINT;
 use super::{Context, frame, heading, inner_of, span};
-use crate::palette::Rgb;
 use crate::tui::app::{Action, Mark, Row, Slot};
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::Role;
@@ -287,14 +287,12 @@ fn paint(buf: &mut Buffer, x: u16, y: u16, width: u16, glyph: char, style: Style
 /// Two marks in one character: the upper half is the foreground, the lower the background.
 fn half_blocks(context: Context<'_>, upper: Mark, lower: Mark) -> (char, Style) {
     let theme = context.theme;
-    // An entrance is told by a colour that nothing else has; the first one is the cursor's to show.
-    let color = |mark: Mark| -> Option<Color> {
-        if mark.faulty || mark.origin && mark.is_beyond() {
-            Some(theme.color(Rgb(255, 255, 255)))
-        } else {
-            theme.block(mark.shade)
-        }
-    };
+    let weight = |mark: Mark| (mark.faulty, mark.first, mark.origin && mark.is_beyond());
+    let telling = if weight(upper) >= weight(lower) { upper } else { lower };
+    if weight(telling) != Default::default() {
+        return theme.mark(telling);
+    }
+    let color = |mark: Mark| -> Option<Color> { theme.block(mark.shade) };
     match (color(upper), color(lower)) {
         (Some(above), Some(below)) => ('▀', Style::new().fg(above).bg(below)),
         (Some(above), None) => ('▀', Style::new().fg(above)),

@@ -6,7 +6,6 @@ pub mod diagnosis;
 pub mod elements;
 pub mod finding;
 pub mod findings;
-mod fold;
 pub mod footer;
 pub mod garbage;
 pub mod heatmap;
@@ -18,7 +17,6 @@ pub mod logits;
 pub mod map;
 pub mod operation;
 pub mod operations;
-pub mod pair;
 pub mod pipeline;
 mod pixels;
 mod popup;
@@ -46,6 +44,7 @@ use super::graphics::Pictures;
 use super::keymap::Keymap;
 use super::kinds::PaneKind;
 use super::theme::{Role, Theme};
+use crate::plot::fold;
 use crate::text::safe;
 
 /// What every pane draws with.

@@ -11,8 +11,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::list::{self, Column, number, text};
-use super::{Context, frame, heading, put, span};
+use super::Context;
+use super::list::{self, Column, List, number, text};
 use crate::session::{DiagnosisState, Faulty};
 use crate::tui::app::Action;
 use crate::tui::kinds::PaneKind;
@@ -32,26 +32,13 @@ const COLUMNS: [Column; 5] = [
 /// Draws it.
 pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let (app, theme) = (context.app, context.theme);
-    let title = heading(context, PANE, PANE.name());
-    let right = list::place(context, PANE);
-    let inner = frame(context, PANE, &title, right.as_ref(), area, buf);
-    if inner.is_empty() {
-        return;
-    }
-    if app.list_len(PANE) == 0 {
-        let (text, role) = match &app.snapshot().diagnosis {
-            DiagnosisState::Done(_) => ("none", Role::Good),
-            DiagnosisState::Running { .. } => ("still being looked for", Role::Dim),
-            _ => ("not looked for yet: D diagnoses", Role::Dim),
-        };
-        put(buf, inner, 0, &Line::from(span(text, theme.style(role))));
-        return;
-    }
-    let gutter = list::GUTTER.min(inner.width);
-    let heads = Rect { x: inner.x + gutter, width: inner.width - gutter, ..inner };
-    put(buf, heads, 0, &list::heads(context, &COLUMNS, heads.width.saturating_sub(1)));
-    let body = list::body(Rect { x: inner.x, width: inner.width, ..area }, 1);
-    list::rows(context, PANE, body, buf, |row, room| {
+    let none = match &app.snapshot().diagnosis {
+        DiagnosisState::Done(_) => ("none", Role::Good),
+        DiagnosisState::Running { .. } => ("still being looked for", Role::Dim),
+        _ => ("not looked for yet: D diagnoses", Role::Dim),
+    };
+    let list = List { pane: PANE, columns: &COLUMNS, right: None, none, heading: Vec::new() };
+    list.draw(context, area, buf, |row, room| {
         let Some(faulty) = app.operation(row) else { return Line::default() };
         let cells: [(String, Style); 5] = [
             (faulty.side.to_string(), theme.style(words::side_role(faulty.side))),

@@ -15,8 +15,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::list::{self, Column, number, text};
-use super::{Context, frame, heading, put, span};
+use super::list::{self, Column, List, number, text};
+use super::{Context, span};
 use crate::figures;
 use crate::session::status;
 use crate::session::{RunState, SourceState, Which};
@@ -52,7 +52,7 @@ const WIDE: [Column; 9] = [
 ];
 
 fn columns(width: u16) -> &'static [Column] {
-    if width >= 110 { &WIDE } else { &COLUMNS }
+    if width >= 114 { &WIDE } else { &COLUMNS }
 }
 
 /// Lines above the rows.
@@ -63,7 +63,6 @@ fn above(area: Rect) -> u16 {
 /// Draws it.
 pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     let (app, theme) = (context.app, context.theme);
-    let title = heading(context, PANE, PANE.name());
     let seen: u64 = app.snapshot().records.seen.iter().sum();
     let right = match (app.follows_records(), app.chosen(PANE)) {
         (_, None) => None,
@@ -71,27 +70,12 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         (false, Some(_)) => Some(("stopped here · G follows the newest".to_owned(), Role::Caution)),
     };
     let right = right.map(|(text, role)| Line::from(span(&text, theme.style(role))));
-    let inner = frame(context, PANE, &title, right.as_ref(), area, buf);
-    if inner.is_empty() {
-        return;
-    }
-    let above = above(area);
-    if above > 1 {
-        for (y, side) in (0u16..).zip(Which::BOTH) {
-            put(buf, inner, y, &rate(context, side));
-        }
-    }
-    if app.list_len(PANE) == 0 {
-        let none = "no record has arrived yet";
-        put(buf, inner, above - 1, &Line::from(span(none, theme.style(Role::Dim))));
-        return;
-    }
-    let gutter = list::GUTTER.min(inner.width);
-    let heads = Rect { x: inner.x + gutter, width: inner.width - gutter, ..inner };
-    let columns = columns(heads.width);
-    put(buf, heads, above - 1, &list::heads(context, columns, heads.width.saturating_sub(1)));
-    let body = list::body(Rect { x: inner.x, width: inner.width, ..area }, above);
-    list::rows(context, PANE, body, buf, |row, room| {
+    let heading =
+        if above(area) > 1 { Which::BOTH.map(|side| rate(context, side)).to_vec() } else { Vec::new() };
+    let columns = columns(area.width);
+    let none = ("no record has arrived yet", Role::Dim);
+    let list = List { pane: PANE, columns, right, none, heading };
+    list.draw(context, area, buf, |row, room| {
         let Some(arrived) = app.record(row) else { return Line::default() };
         let record = &arrived.record;
         let (dim, plain) = (theme.style(Role::Dim), theme.style(Role::Text));

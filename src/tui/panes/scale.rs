@@ -6,17 +6,8 @@ use ratatui::text::{Line, Span};
 use super::span;
 use crate::figures::figure;
 use crate::palette;
+pub use crate::palette::{difference, enlargement};
 use crate::tui::theme::{Role, Theme};
-
-/// Candidate minus reference; equal infinities do not differ.
-pub fn difference(reference: f32, candidate: f32) -> f32 {
-    if reference == candidate { 0.0 } else { candidate - reference }
-}
-
-/// The largest power of ten by which the difference can be enlarged within the scale; at most 10⁶.
-pub fn enlargement(worst: f32, limit: f32) -> u32 {
-    if worst > 0.0 && limit > 0.0 { (limit / worst).log10().floor().clamp(0.0, 6.0) as u32 } else { 0 }
-}
 
 /// `-2.1 ▓▓▓▓░░░░▓▓▓▓ +2.1   remark   × NaN ∞ Inf`, as much of it as fits in `width` columns: the first of
 /// the remarks that does, then the signs.
@@ -47,21 +38,4 @@ pub fn legend(theme: &Theme, limit: f32, remarks: &[&str], width: u16) -> Line<'
         line.spans.push(signs);
     }
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn differences_are_enlarged_within_the_scale() {
-        assert_eq!(enlargement(0.0, 1.0), 0);
-        assert_eq!(enlargement(2.0, 1.0), 0);
-        assert_eq!(enlargement(0.05, 1.0), 1);
-        assert_eq!(enlargement(1e-12, 1.0), 6);
-        assert_eq!(enlargement(f32::NAN, 1.0), 0);
-        assert!(difference(f32::INFINITY, f32::INFINITY) == 0.0);
-        assert!(difference(f32::INFINITY, 1.0) == f32::NEG_INFINITY);
-        assert!(difference(1.0, f32::NAN).is_nan());
-    }
 }

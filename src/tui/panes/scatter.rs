@@ -7,12 +7,12 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
 use super::histogram::{place, range};
-use super::pair::aligned;
 use super::{Context, frame, heading, put, span};
 use crate::compare::Severity;
 use crate::figures::figure;
 use crate::palette;
 use crate::session::Focus;
+use crate::session::aligned;
 use crate::tui::kinds::PaneKind;
 use crate::tui::theme::{Role, Theme};
 

@@ -19,13 +19,13 @@ use ratatui::text::Line;
 
 use super::fold::largest;
 use super::heatmap::{Grid, Plan, Room};
-use super::pair::aligned;
 use super::scale::{self, difference, enlargement};
 use super::{Context, frame, heading, put, span};
 use crate::compare::CellState;
 use crate::figures;
 use crate::figures::figure;
 use crate::session::Focus;
+use crate::session::aligned;
 use crate::trace::Tensor;
 use crate::tui::app::Shown;
 use crate::tui::kinds::PaneKind;

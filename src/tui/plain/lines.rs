@@ -28,7 +28,10 @@ pub(super) fn standing(snapshot: &Snapshot) -> Vec<String> {
         side("reference", &snapshot.reference),
         side("candidate", &snapshot.candidate),
         // Without the sign, which would be read out.
-        format!("engines: {}", words::run(snapshot.run, snapshot.step).trim_start_matches(|c: char| !c.is_alphabetic())),
+        format!(
+            "engines: {}",
+            words::run(snapshot.run, snapshot.step).trim_start_matches(|c: char| !c.is_alphabetic())
+        ),
     ];
     out.extend(words::stepping(&snapshot.stepping).into_iter().map(|(text, _)| format!("stepping: {text}")));
     for (i, sentence) in wording::verdict(&snapshot.verdict).iter().enumerate() {

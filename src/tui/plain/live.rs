@@ -134,8 +134,8 @@ impl Plain {
         let mut lines = standing(&snapshot);
         lines.extend(diagnosis::lines(&snapshot.diagnosis));
         let gist = |line: &String| {
-            let counts = !(parted && line.starts_with("verdict")) && !line.starts_with("faulty: ");
-            if counts { without_digits(line) } else { line.clone() }
+            let exact = line.starts_with("faulty: ") || parted && line.starts_with("verdict");
+            if exact { line.clone() } else { without_digits(line) }
         };
         let gists: Vec<String> = lines.iter().map(gist).collect();
         for (line, gist) in lines.iter().zip(&gists) {

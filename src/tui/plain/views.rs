@@ -3,13 +3,14 @@
 use super::diagnosis;
 use super::lines::cell;
 use crate::compare::{CellState, Ranked};
+use crate::figures;
 use crate::garbage;
 use crate::model::Checkpoint;
 use crate::session::{Attention, Focus, Snapshot, Which, texts};
+use crate::session::{aligned, alike};
 use crate::trace::Tensor;
 use crate::tui::app::{App, Mark, Shown};
 use crate::tui::kinds::PaneKind;
-use crate::tui::panes::pair::{aligned, alike};
 use crate::tui::panes::scale::difference;
 use crate::tui::views::View;
 use crate::tui::words;
@@ -110,9 +111,9 @@ fn spread(tensor: &Tensor) -> String {
     let finite = tensor.values.iter().copied().filter(|v| v.is_finite());
     let count = finite.clone().count();
     let (low, high) = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    let mut out = format!("{}, [{}]", wording::count(tensor.values.len(), "value"), shape.join("×"));
+    let mut out = format!("{}, [{}]", figures::count(tensor.values.len(), "value"), shape.join("×"));
     if count > 0 {
-        out = format!("{out}, {} to {}", wording::figure(low.into()), wording::figure(high.into()));
+        out = format!("{out}, {} to {}", figures::figure(low.into()), figures::figure(high.into()));
     }
     match tensor.values.len() - count {
         0 => out,
@@ -146,8 +147,8 @@ fn ranked(focus: &Focus, row: &Ranked) -> String {
     let piece = focus.pieces.iter().find(|(id, _)| *id == row.token).map_or("", |(_, text)| text.as_str());
     let side = |side: usize| {
         let rank = row.ranks[side].map_or("no rank".to_owned(), |rank| format!("rank {}", rank + 1));
-        let p = row.probabilities[side].map_or("-".to_owned(), wording::probability);
-        let logit = row.logits[side].map_or("none".to_owned(), |v| wording::figure(v.into()));
+        let p = row.probabilities[side].map_or("-".to_owned(), figures::probability);
+        let logit = row.logits[side].map_or("none".to_owned(), |v| figures::figure(v.into()));
         format!("{rank}, probability {p}, logit {logit}")
     };
     format!("token {} “{piece}”: reference {}; candidate {}", row.token, side(0), side(1))
@@ -175,9 +176,9 @@ fn findings(app: &App) -> Vec<String> {
             found.side,
             finding.class,
             finding.checkpoint,
-            wording::count(finding.count as usize, "value"),
+            figures::count(finding.count as usize, "value"),
             finding.first_channel,
-            wording::percent(finding.confidence.into()),
+            figures::percent(finding.confidence.into()),
             finding.evidence
         ));
     }

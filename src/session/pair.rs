@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::session::Focus;
+use super::Focus;
 use crate::trace::Tensor;
 
 /// What both sides have of the cell. Where only their fastest axes differ (attention scores padded
