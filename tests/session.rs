@@ -49,7 +49,7 @@ fn run(config: &Config, steps: Option<u32>) -> (Session, Arc<Snapshot>) {
 fn demo(name: &str) -> Config {
     let mut config = config(Source::Trace(asset(&format!("traces/{name}.jsonl"))), Source::Cpu);
     config.model = asset(&format!("models/{name}.gguf"));
-    config.replay = Some(Pace { per_position: Duration::from_millis(1) });
+    config.replay = Some(Pace { per_position: Duration::from_millis(1), speed: None });
     config
 }
 

@@ -514,7 +514,7 @@ fn a_reference_that_stalls_holds_the_run_and_not_the_keys() {
 
 #[test]
 fn a_replayed_reference_is_stepped_alike() {
-    let pace = Pace { per_position: Duration::from_millis(5) };
+    let pace = Pace { per_position: Duration::from_millis(5), speed: None };
     let mut driven = Driven::start(&Config { replay: Some(pace), ..faulty("rope-pairing") });
     let last = driven.until("divergence");
     assert_eq!((stopped(&last).0, last.step), (1, 2));

@@ -68,7 +68,7 @@ impl DemoArgs {
             capture: CaptureSet::All,
             cpu: CpuOptions::default(),
             faults,
-            replay: Some(Pace { per_position: pace }),
+            replay: Some(Pace { per_position: pace, speed: self.screen.speed() }),
             running: true,
         };
         self.screen.show(&config, Keep::default())

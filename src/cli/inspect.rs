@@ -11,7 +11,7 @@ use super::saved::{ModelBreakpoints, SavedSession, VERSION};
 use super::screen::{Keep, ScreenArgs};
 use crate::engine::open::Kind;
 use crate::fault::Injections;
-use crate::session::{Config, Source, Stop};
+use crate::session::{Config, Pace, Source, Stop};
 use crate::tui::SavedScreen;
 
 /// Watch two runs side by side while they grow, and see where they part.
@@ -64,7 +64,8 @@ impl InspectArgs {
             cpu: self.engines.cpu(),
             capture: self.engines.capture(),
             faults: Injections::new(self.engines.fault.clone()),
-            replay: None,
+            // A speed holds for traces, too: they are followed no faster.
+            replay: self.screen.speed().map(|speed| Pace { speed: Some(speed), ..Pace::default() }),
             running: !self.paused,
         };
         let of_model = ModelBreakpoints::of(&config.model);

@@ -50,6 +50,11 @@ impl ScreenArgs {
         self.headless
     }
 
+    /// Positions a second at most.
+    pub fn speed(&self) -> Option<f32> {
+        self.stepping.speed()
+    }
+
     /// Starts the session and shows it.
     pub fn show(&self, config: &Config, keep: Keep) -> anyhow::Result<Outcome> {
         if self.stepping.has_until() && !config.running {

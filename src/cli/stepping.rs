@@ -16,7 +16,7 @@ pub struct SteppingArgs {
     /// Pause any run where this is met; may be given several times
     #[arg(long = "break", value_name = "COND")]
     breakpoints: Vec<Stop>,
-    /// Compute this many positions a second at most
+    /// Compute this many positions a second at most, and follow traces no faster
     #[arg(long, value_name = "N", value_parser = speed)]
     speed: Option<f32>,
     /// Let each side continue the prompt with its own tokens, instead of the reference's for both
@@ -51,6 +51,11 @@ impl SteppingArgs {
     /// What makes it run.
     pub fn run(&self) -> Command {
         self.until.clone().map_or(Command::Run, Command::RunUntil)
+    }
+
+    /// Positions a second at most.
+    pub fn speed(&self) -> Option<f32> {
+        self.speed
     }
 
     /// Whether it is to pause somewhere.

@@ -5,7 +5,7 @@ use super::font::{columns, fit};
 use super::style::Style;
 use super::tokens::TokensData;
 use super::verdict::{self, tone_color};
-use super::{Scene, adapt};
+use super::{Cursor, Scene, adapt};
 use crate::compare::Severity;
 use crate::figures::count;
 use crate::session::status;
@@ -207,11 +207,9 @@ fn draw_values(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &S
 
 fn channels(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Area, style: &Style) {
     let info = scene.cursor.checkpoint.site().info();
-    let title = format!(
-        "{} in every layer, position {}",
-        scene.cursor.checkpoint.site().name(),
-        scene.cursor.position
-    );
+    let Cursor { position, checkpoint } = scene.cursor;
+    let every = if checkpoint.layer_index().is_some() { " in every layer" } else { "" };
+    let title = format!("{}{every}, position {position}", checkpoint.site().name());
     let note = adapt::focus(scene).and_then(|f| f.layers.as_deref()).map_or(0, |layers| layers.left_out);
     let note =
         if note > 0 { format!("{} not read: too many values", count(note, "layer")) } else { String::new() };

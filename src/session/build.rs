@@ -70,7 +70,7 @@ impl Builder {
 
     /// The side under test.
     pub fn candidate(&mut self, setup: &Setup) -> Result<Side, SessionError> {
-        let config = Config { cpu: setup.cpu, replay: None, ..self.config.clone() };
+        let config = Config { cpu: setup.cpu, ..self.config.clone() };
         self.open(Which::Candidate, &setup.source, &setup.faults, &config)
     }
 

@@ -48,7 +48,7 @@ pub struct Config {
     pub cpu: CpuOptions,
     /// Faults for our engine on the candidate's side.
     pub faults: Injections,
-    /// Replay the reference's trace at this pace instead of following it.
+    /// Replay traces at this pace instead of following them.
     pub replay: Option<Pace>,
     /// Whether engines run from the start.
     pub running: bool,

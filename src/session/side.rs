@@ -37,7 +37,7 @@ enum Maker {
     /// A child process.
     Child(Child),
     /// A replay.
-    Replay { _running: Replay },
+    Replay(Replay),
 }
 
 /// Starts a worker that failed anew.
@@ -107,7 +107,7 @@ impl Side {
             Some(pace) => {
                 let (replay, path) = Replay::start(path, folder, pace)
                     .map_err(SessionError::system(format!("cannot replay {}", path.display())))?;
-                (Maker::Replay { _running: replay }, path, Some("replay of a recorded trace".to_owned()))
+                (Maker::Replay(replay), path, Some("replay of a recorded trace".to_owned()))
             }
             None => (Maker::Nobody, path.to_owned(), None),
         };
@@ -243,6 +243,15 @@ impl Side {
         Ok(true)
     }
 
+    /// Positions a second at most, where a trace is replayed. Says whether one is.
+    pub fn limit_replay(&self, speed: Option<f32>) -> bool {
+        let replays = matches!(self.maker, Maker::Replay(_));
+        if let Maker::Replay(replay) = &self.maker {
+            replay.limit(speed);
+        }
+        replays
+    }
+
     /// How long to sleep at most before the next poll.
     pub fn patience(&self) -> Duration {
         match &self.maker {
@@ -261,7 +270,7 @@ impl Side {
                 driver.failure().map(|t| crate::text::safe(t).into_owned())
             }
             Maker::Child(child) => child.failure(),
-            Maker::Nobody | Maker::Replay { .. } => None,
+            Maker::Nobody | Maker::Replay(_) => None,
         };
         let progress = self.follow.poll(budget)?;
         let mut news = News {

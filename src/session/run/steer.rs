@@ -101,6 +101,12 @@ impl State {
     pub(super) fn limit_speed(&mut self, speed: Option<f32>) {
         if !self.tempo.set(speed) {
             self.message = Some("a speed is a number of positions a second, above 0".into());
+            return;
+        }
+        let replays = [&self.reference, &self.candidate].map(|side| side.limit_replay(speed));
+        if self.engines().next().is_none() && replays == [false, false] {
+            self.message =
+                Some("both traces are followed as they grow; --speed at the start holds them back".into());
         }
     }
 

@@ -248,11 +248,7 @@ impl App {
     fn command_session(&mut self, command: Command) {
         let for_engines = matches!(
             command,
-            Command::RunUntil(_)
-                | Command::Breakpoints(_)
-                | Command::Speed(_)
-                | Command::Feed(_)
-                | Command::Rerun(_)
+            Command::RunUntil(_) | Command::Breakpoints(_) | Command::Feed(_) | Command::Rerun(_)
         );
         if for_engines && self.snapshot.run == RunState::Static {
             self.tell("both runs are traces: there is no engine to command", false);

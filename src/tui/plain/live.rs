@@ -80,8 +80,8 @@ impl Plain {
         )?;
         loop {
             self.print()?;
-            let over = self.is_over();
-            self.waiting &= !over;
+            let over = self.is_over() || (self.is_stopped() && !listening);
+            self.waiting &= !(over || self.is_stopped());
             if over && !(listening && io::stdin().is_terminal()) {
                 match typed.try_recv() {
                     Ok(line) if self.obey(line.trim())? => return Ok(self.left()),
@@ -92,7 +92,7 @@ impl Plain {
             let patience = self.due.into_iter().chain(self.diagnosis).min();
             tokio::select! {
                 biased;
-                line = typed.recv(), if listening && !self.waiting => match line {
+                line = typed.recv(), if listening && !self.waiting && self.due.is_none() => match line {
                     Some(line) => if self.obey(line.trim())? { return Ok(self.left()) },
                     None => listening = false,
                 },
@@ -219,14 +219,24 @@ impl Plain {
         Ok(false)
     }
 
+    /// Whether something is still to be said that was asked for.
+    fn is_asked(&self) -> bool {
+        self.due.is_some()
+            || self.diagnosis.is_some()
+            || matches!(self.app.snapshot().diagnosis, DiagnosisState::Running { .. })
+    }
+
+    /// Whether the run has come to what it was to stop at.
+    fn is_stopped(&self) -> bool {
+        let snapshot = self.app.snapshot();
+        snapshot.run == RunState::Paused && snapshot.stepping.stopped.is_some() && !self.is_asked()
+    }
+
     fn is_over(&self) -> bool {
         let snapshot: &Snapshot = self.app.snapshot();
         let over = |state: &SourceState| matches!(state, SourceState::Ended | SourceState::Failed(_));
         let sources = over(&snapshot.reference.state) && over(&snapshot.candidate.state);
-        let asked = self.due.is_some()
-            || self.diagnosis.is_some()
-            || matches!(snapshot.diagnosis, DiagnosisState::Running { .. });
-        snapshot.revision > 0 && !asked && (snapshot.run == RunState::Finished || sources)
+        snapshot.revision > 0 && !self.is_asked() && (snapshot.run == RunState::Finished || sources)
     }
 }
 
