@@ -1,5 +1,7 @@
 //! Sessions as plain lines: every view's facts, the diagnosis, and an end of their own.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use assert_cmd::Command;
 
 /// What a session prints that stops at the first divergence and is then told `typed`.

@@ -88,7 +88,7 @@ fn everything(folder: &TempDir, reference: &Path, candidate: &Path) -> Vec<(Stri
     let mut drawings = Vec::new();
     let mut files: Vec<PathBuf> = std::fs::read_dir(&out).unwrap().map(|f| f.unwrap().path()).collect();
     files.sort();
-    assert_eq!(files.len(), 12 * 3, "{files:?}");
+    assert_eq!(files.len(), 14 * 3, "{files:?}");
     for file in files {
         let bytes = std::fs::read(&file).unwrap();
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -299,5 +299,5 @@ fn the_command_says_what_it_needs() {
     let run = paritty(&["plot", "map", a, b, "-o", "-"]);
     assert!(String::from_utf8(run.stdout).unwrap().starts_with("<svg"));
     let list = String::from_utf8(paritty(&["plot", "list"]).stdout).unwrap();
-    assert_eq!(list.lines().count(), 12, "{list}");
+    assert_eq!(list.lines().count(), 14, "{list}");
 }

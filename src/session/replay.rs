@@ -26,8 +26,9 @@ pub struct Pace {
 
 impl Pace {
     fn pause(self) -> Duration {
-        let limit = self.speed.and_then(|speed| Duration::try_from_secs_f64(1.0 / f64::from(speed)).ok());
-        self.per_position.max(limit.unwrap_or_default()).min(LONGEST)
+        let longest = LONGEST.as_secs_f64();
+        let limit = self.speed.map_or(0.0, |speed| (1.0 / f64::from(speed)).clamp(0.0, longest));
+        self.per_position.max(Duration::try_from_secs_f64(limit).unwrap_or_default()).min(LONGEST)
     }
 }
 
