@@ -1,4 +1,7 @@
-// Matrix-vector products: y = W·x, batch 1, bound by the bandwidth of device memory.
+// Products of a matrix with one row (y = W·x, bound by the bandwidth of device memory) or with the columns of a batch.
+//
+// Of a batch, each weight that has come to shared memory is multiplied with all columns. A column is summed in the order
+// of a product of its own: it has the same bits in a batch of any size.
 //
 // Each warp takes two rows at once and streams them through its own slots of shared memory: bytes under way cost
 // no registers, blocks of 18, 34 or 210 bytes are fetched as fast as aligned ones, and both rows share each
@@ -8,6 +11,7 @@
 
 #include "async_copy.cuh"
 #include "matvec/any.cuh"
+#include "matvec/columns.cuh"
 #include "matvec/product.cuh"
 #include "matvec/types/plain.cuh"
 #include "matvec/types/super.cuh"
@@ -78,8 +82,8 @@ __device__ inline bool load_input(const Input& in, typename Type::Block* x) {
 
 // A row with infinite values is multiplied value by value (Wide) by types that compute with integers, so that what
 // comes out is what the oracle has: infinite or NaN.
-template <class Type, class Wide, class Job>
-__device__ inline void stream(const Input& in, const Job& job, int block, int blocks) {
+template <class Type, class Wide, class Job, class Several>
+__device__ inline void stream(const Input& in, const Job& job, const Several& columns, int block, int blocks) {
     extern __shared__ __align__(16) uint8_t shared[];
     using C = Chunk<Type>;
     __shared__ uint64_t barriers[MOST_WARPS * C::STAGES];
@@ -87,7 +91,8 @@ __device__ inline void stream(const Input& in, const Job& job, int block, int bl
     int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     int warps = blocks * (blockDim.x / WARP), pairs = job.pairs();
     auto* x = (typename Type::Block*)shared;
-    uint8_t* slots = shared + (in.n + 31) / 32 * sizeof(typename Type::Block) + warp * C::WARP_BYTES;
+    int row = (in.n + 31) / 32;  // blocks of activations
+    uint8_t* slots = shared + columns.all() * row * sizeof(typename Type::Block) + warp * C::WARP_BYTES;
     Pipe<C::STAGES> pipe(barriers + warp * C::STAGES, lane);
 
     // Warps of a block take rows far apart, blocks rows side by side: then a grid that does not divide the rows
@@ -124,11 +129,12 @@ __device__ inline void stream(const Input& in, const Job& job, int block, int bl
 #pragma unroll
     for (int stage = 0; stage < C::STAGES - 1; stage++) ask(stage);
     wait_for_previous();
-    bool odd = load_input<Type>(in, x);
+    uint32_t odd = 0;  // a bit a column
+    for (int c = 0; c < columns.all(); c++) odd |= (uint32_t)load_input<Type>(of_column(in, columns, c), x + c * row) << c;
 
     int stage = 0, round = 0;
     for (; pair < pairs; pair += warps) {
-        float sums[ROWS] = {};
+        float sums[Several::MOST][ROWS] = {};
         const uint8_t* begin[ROWS];
         int skipped[ROWS] = {};
         if (Type::BYTES % 16 && Type::LEN != 1) {
@@ -143,17 +149,23 @@ __device__ inline void stream(const Input& in, const Job& job, int block, int bl
             const uint8_t* slot[ROWS];
 #pragma unroll
             for (int r = 0; r < ROWS; r++) slot[r] = slots + (stage * ROWS + r) * C::SLOT + skipped[r];
-            Type::template add<ROWS>(slot, lane, in.n - from, x, from, sums);
+#pragma unroll 1
+            for (int c = 0; c < columns.all(); c++) Type::template add<ROWS>(slot, lane, in.n - from, x + c * row, from, sums[c]);
             if (++stage == C::STAGES) stage = 0, round++;
         }
-#pragma unroll
-        for (int r = 0; r < ROWS; r++) sums[r] = warp_sum(sums[r]);
-        if (Type::LEN != 1 && odd && in.norm == NO_NORM) {
-            job.rows(pair, in.n, begin);
 #pragma unroll 1
-            for (int r = 0; r < ROWS; r++) (r ? sums[1] : sums[0]) = row_dot<Wide>(r ? begin[1] : begin[0], in.x, in.n);
+        for (int c = 0; c < columns.all(); c++) {
+            float sum[ROWS];
+#pragma unroll
+            for (int r = 0; r < ROWS; r++) sum[r] = warp_sum(sums[c][r]);
+            if (Type::LEN != 1 && (odd >> c & 1) && in.norm == NO_NORM) {
+                job.rows(pair, in.n, begin);
+                const float* whole = columns.at(in.x, c);
+#pragma unroll 1
+                for (int r = 0; r < ROWS; r++) (r ? sum[1] : sum[0]) = row_dot<Wide>(r ? begin[1] : begin[0], whole, in.n);
+            }
+            job.store(pair, sum, lane, columns, c);
         }
-        job.store(pair, sums, lane);
     }
 }
 
@@ -177,10 +189,11 @@ struct PartsJob {
         rows[0] = part.weight + 2 * pair * bytes;
         rows[1] = 2 * pair + 1 < part.n_out ? rows[0] + bytes : rows[0];
     }
-    __device__ void store(int pair, const float (&sums)[ROWS], int lane) const {
+    template <class Several>
+    __device__ void store(int pair, const float (&sums)[ROWS], int lane, const Several& columns, int column) const {
         const Part& part = locate(pair);
         int row = 2 * pair + lane;
-        if (lane < ROWS && row < part.n_out) finish(part, row, lane ? sums[1] : sums[0]);
+        if (lane < ROWS && row < part.n_out) finish(of_column(part, columns, column), row, lane ? sums[1] : sums[0]);
     }
 };
 
@@ -194,22 +207,34 @@ struct GatedJob {
         rows[0] = gated.gate.weight + pair * bytes;
         rows[1] = gated.up.weight + pair * bytes;
     }
-    __device__ void store(int pair, const float (&sums)[ROWS], int lane) const {
+    template <class Several>
+    __device__ void store(int pair, const float (&sums)[ROWS], int lane, const Several& columns, int column) const {
         if (lane != 0) return;
-        float gate = finish(gated.gate, pair, sums[0]), up = finish(gated.up, pair, sums[1]);
-        gated.out[pair] = gate_times(gated.activation, gate, up);
+        float gate = finish(of_column(gated.gate, columns, column), pair, sums[0]);
+        float up = finish(of_column(gated.up, columns, column), pair, sums[1]);
+        columns.at(gated.out, column)[pair] = gate_times(gated.activation, gate, up);
     }
 };
 
-// The kernels of one weight type. `mv_NAME_shared`: bytes of dynamic shared memory a block needs for each warp and
-// for each 32 values of the input.
+// The kernels of one weight type, for one row and for the columns of a batch. `mv_NAME_shared`: bytes of dynamic shared
+// memory that a block needs for each warp and for each 32 values of each column.
 #define MATVEC(Type, name)                                                                                                \
     extern "C" __constant__ int mv_##name##_shared[3] = {Chunk<Type##Dot>::WARP_BYTES, (int)sizeof(Type##Dot::Block), 0}; \
     extern "C" __global__ void __launch_bounds__(32 * MOST_WARPS, 1)                                                      \
         mv_##name(const __grid_constant__ Input in, const __grid_constant__ Parts parts) {                                \
-        stream<Type##Dot, Type>(in, PartsJob<Type##Dot>{parts}, blockIdx.x, gridDim.x);                                   \
+        stream<Type##Dot, Type>(in, PartsJob<Type##Dot>{parts}, OneColumn{}, blockIdx.x, gridDim.x);                      \
     }                                                                                                                     \
     extern "C" __global__ void __launch_bounds__(32 * MOST_WARPS, 1)                                                      \
         mv_##name##_gated(const __grid_constant__ Input in, const __grid_constant__ Gated gated) {                        \
-        stream<Type##Dot, Type>(in, GatedJob<Type##Dot>{gated}, blockIdx.x, gridDim.x);                                   \
+        stream<Type##Dot, Type>(in, GatedJob<Type##Dot>{gated}, OneColumn{}, blockIdx.x, gridDim.x);                      \
+    }                                                                                                                     \
+    extern "C" __global__ void __launch_bounds__(32 * MOST_WARPS, 1)                                                      \
+        mm_##name(const __grid_constant__ Input in, const __grid_constant__ Parts parts,                                  \
+                  const __grid_constant__ Columns columns) {                                                              \
+        stream<Type##Dot, Type>(in, PartsJob<Type##Dot>{parts}, columns, blockIdx.x, gridDim.x);                          \
+    }                                                                                                                     \
+    extern "C" __global__ void __launch_bounds__(32 * MOST_WARPS, 1)                                                      \
+        mm_##name##_gated(const __grid_constant__ Input in, const __grid_constant__ Gated gated,                          \
+                          const __grid_constant__ Columns columns) {                                                      \
+        stream<Type##Dot, Type>(in, GatedJob<Type##Dot>{gated}, columns, blockIdx.x, gridDim.x);                          \
     }

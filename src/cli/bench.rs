@@ -10,11 +10,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::Outcome;
+use super::gpu::GpuArgs;
 use crate::engine::cpu::CpuOptions;
-use crate::engine::open::{self, Kind};
+use crate::engine::open::{self, Kind, OpenOptions};
+use crate::engine::statistics::Statistics;
 use crate::engine::{Engine, EngineError, Tap};
 use crate::gguf::Gguf;
 use crate::model::{CaptureSet, Checkpoint, arch};
+use crate::text;
 
 /// Measure how fast an engine decodes, token by token, and what looking costs.
 ///
@@ -45,6 +48,14 @@ pub struct BenchArgs {
     /// Keep keys and values in f16, as llama.cpp does by default
     #[arg(long)]
     kv_f16: bool,
+    /// Measure statistics of what is captured, too, instead of values
+    #[arg(long)]
+    statistics: bool,
+    /// Measure the prompt in batches of N tokens, too, where the engine takes batches
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    batch: usize,
+    #[command(flatten)]
+    gpu: GpuArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -53,14 +64,26 @@ pub struct BenchArgs {
 /// Takes values in as a reader would: one pass over each.
 #[derive(Default)]
 struct Sum {
-    values: u64,
+    bytes: u64,
     sum: f64,
 }
 
 impl Tap for Sum {
     fn tensor(&mut self, _: Checkpoint, _: &str, _: &[u32], values: &[f32]) -> Result<(), EngineError> {
-        self.values += values.len() as u64;
+        self.bytes += size_of_val(values) as u64;
         self.sum += values.iter().sum::<f32>() as f64;
+        Ok(())
+    }
+
+    fn statistics(
+        &mut self,
+        _: Checkpoint,
+        _: &str,
+        _: &[u32],
+        statistics: &Statistics,
+    ) -> Result<(), EngineError> {
+        self.bytes += size_of_val(statistics) as u64;
+        self.sum += statistics.rms;
         Ok(())
     }
 }
@@ -78,7 +101,8 @@ impl BenchArgs {
             self.depth + self.n,
             graph.n_ctx
         );
-        let options = CpuOptions { threads: self.threads, kv_f16: self.kv_f16 };
+        let cpu = CpuOptions { threads: self.threads, kv_f16: self.kv_f16 };
+        let options = OpenOptions { cpu, cuda: self.gpu.options(self.batch, self.depth + self.n) };
         let bar = super::bytes_bar(gguf.file_size());
         let start = Instant::now();
         let mut engine = open::open_with(kind, &gguf, graph, options, &mut |done, all| {
@@ -94,41 +118,67 @@ impl BenchArgs {
         let mut results = Vec::new();
         for set in &self.checkpoints {
             engine.set_capture(set.clone());
-            let mut tap = Sum::default();
-            // Not counted: what is set up once for a set.
-            feed(engine.as_mut(), 2, &mut tap)?;
-            tap = Sum::default();
-            let mut seconds = Vec::new();
-            for _ in 0..self.runs {
-                engine.rewind(0)?;
-                let mut unseen = Sum::default();
-                feed(engine.as_mut(), self.depth, &mut unseen)?;
-                let start = Instant::now();
-                feed(engine.as_mut(), self.n, &mut tap)?;
-                seconds.push(start.elapsed().as_secs_f64());
-            }
-            engine.rewind(0)?;
-            seconds.sort_by(f64::total_cmp);
-            let speed = self.n as f64 / seconds[seconds.len() / 2];
-            let bytes = tap.values * 4 / (self.n * self.runs) as u64;
-            results.push((set.to_string(), speed, bytes));
+            results.push(self.measure(engine.as_mut(), format!("taps {set}"), 1)?);
         }
-        self.print(kind, opened, first, &results)?;
+        if self.statistics {
+            ensure!(
+                engine.reduce(true),
+                "engine {kind} does not reduce what it captures; leave out --statistics"
+            );
+            engine.set_capture(CaptureSet::All);
+            results.push(self.measure(engine.as_mut(), "statistics of all".into(), 1)?);
+            engine.reduce(false);
+        }
+        if self.batch > 1 {
+            let size = engine.batch_size();
+            ensure!(size > 1, "engine {kind} computes token by token; leave out --batch");
+            for set in [CaptureSet::Off, CaptureSet::All] {
+                engine.set_capture(set.clone());
+                results.push(self.measure(
+                    engine.as_mut(),
+                    format!("batches of {size}, taps {set}"),
+                    size,
+                )?);
+            }
+        }
+        self.print(kind, gguf.file_size(), (opened, first), &results)?;
         Ok(Outcome::Ok)
+    }
+
+    /// The median speed of runs in batches of `together`.
+    fn measure(&self, engine: &mut dyn Engine, what: String, together: usize) -> anyhow::Result<Measured> {
+        let mut tap = Sum::default();
+        // Not counted: what is set up once for a set, and for a batch of this size.
+        feed(engine, 2, 1, &mut tap)?;
+        feed(engine, together.min(self.n), together, &mut tap)?;
+        tap = Sum::default();
+        let mut seconds = Vec::new();
+        for _ in 0..self.runs {
+            engine.rewind(0)?;
+            let mut unseen = Sum::default();
+            feed(engine, self.depth, 1, &mut unseen)?;
+            let start = Instant::now();
+            feed(engine, self.n, together, &mut tap)?;
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+        engine.rewind(0)?;
+        seconds.sort_by(f64::total_cmp);
+        let speed = self.n as f64 / seconds[seconds.len() / 2];
+        Ok(Measured { what, speed, bytes: tap.bytes / (self.n * self.runs) as u64 })
     }
 
     fn print(
         &self,
         kind: Kind,
-        opened: f64,
-        first: f64,
-        results: &[(String, f64, u64)],
+        size: u64,
+        (opened, first): (f64, f64),
+        results: &[Measured],
     ) -> anyhow::Result<()> {
         let mut out = anstream::stdout().lock();
         if self.json {
             let runs: Vec<_> = results
                 .iter()
-                .map(|(set, speed, bytes)| json!({"checkpoints": set, "tokens_per_s": speed, "bytes_per_token": bytes}))
+                .map(|run| json!({"run": run.what, "tokens_per_s": run.speed, "bytes_per_token": run.bytes}))
                 .collect();
             let report = json!({
                 "model": self.model.display().to_string(),
@@ -142,22 +192,37 @@ impl BenchArgs {
             writeln!(out, "{report:#}")?;
             return Ok(());
         }
-        writeln!(out, "{} on {kind}: {} tokens from position {}", self.model.display(), self.n, self.depth)?;
-        writeln!(out, "opened in {opened:.3} s, first token after {first:.3} s")?;
-        for (set, speed, bytes) in results {
-            let share = speed / results[0].1 * 100.0;
-            writeln!(out, "taps {set:<10} {speed:>9.1} tokens/s {share:>6.1} %  {bytes:>10} bytes a token")?;
+        let model = text::safe(&self.model.display().to_string()).into_owned();
+        writeln!(out, "{model} on {kind}: {} tokens from position {}", self.n, self.depth)?;
+        let rate = size as f64 / 1e9 / opened;
+        writeln!(out, "opened in {opened:.3} s ({rate:.1} GB/s), first token after {first:.3} s")?;
+        for Measured { what, speed, bytes } in results {
+            let share = speed / results[0].speed * 100.0;
+            writeln!(out, "{what:<26} {speed:>9.1} tokens/s {share:>6.1} %  {bytes:>10} bytes a token")?;
         }
         Ok(())
     }
 }
 
-/// Feeds `n` arbitrary tokens.
-fn feed(engine: &mut dyn Engine, n: usize, tap: &mut Sum) -> anyhow::Result<()> {
+/// What one kind of run gave.
+struct Measured {
+    what: String,
+    /// Tokens a second.
+    speed: f64,
+    /// Bytes shown for a token.
+    bytes: u64,
+}
+
+/// Feeds `n` arbitrary tokens, `together` at once.
+fn feed(engine: &mut dyn Engine, n: usize, together: usize, tap: &mut Sum) -> anyhow::Result<()> {
     let n_vocab = engine.graph().n_vocab;
-    for _ in 0..n {
-        let token = 300 + engine.position() * 37 % 1000;
-        engine.step_ahead((token % n_vocab) as u32, tap)?;
+    let first = engine.position();
+    let tokens: Vec<u32> = (first..first + n).map(|p| ((300 + p * 37 % 1000) % n_vocab) as u32).collect();
+    for tokens in tokens.chunks(together) {
+        match tokens {
+            &[token] => engine.step_ahead(token, tap)?,
+            _ => engine.batch(tokens, tap)?,
+        };
     }
     engine.flush(tap)?;
     Ok(())

@@ -9,6 +9,7 @@ mod demo;
 mod diagnose;
 mod doctor;
 mod engines;
+mod gpu;
 mod inspect;
 mod mutate;
 mod picture;

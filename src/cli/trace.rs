@@ -12,9 +12,10 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
+use super::gpu::GpuArgs;
 use super::stop::Stop;
 use crate::engine::cpu::CpuOptions;
-use crate::engine::open::{self, Kind};
+use crate::engine::open::{self, Kind, OpenOptions};
 use crate::engine::own_run::OwnRun;
 use crate::engine::run::{KvType, Run};
 use crate::fault::{Injection, Injections, recorder};
@@ -63,6 +64,10 @@ pub struct TraceArgs {
     /// factors choose by it
     #[arg(long, value_name = "N")]
     ctx: Option<usize>,
+    /// Record min, max, rms and the number of non-finite values of each checkpoint instead of its values; a
+    /// GPU reduces them itself
+    #[arg(long, conflicts_with = "values")]
+    statistics: bool,
     /// Threads that compute [default: half of the cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -81,6 +86,8 @@ pub struct TraceArgs {
     fault: Vec<Injection>,
     #[command(flatten)]
     sampling: SamplingArgs,
+    #[command(flatten)]
+    gpu: GpuArgs,
     #[command(flatten)]
     llama: LlamaArgs,
 }
@@ -212,10 +219,16 @@ impl TraceArgs {
         self.ctx.unwrap_or(0).max(prompt + self.n)
     }
 
+    /// Tokens of the prompt's batches at most.
+    fn columns(&self, prompt: usize) -> usize {
+        if self.batch_prefill { self.ubatch.clamp(1, prompt.max(1)) } else { 1 }
+    }
+
     fn writer(&self, header: &Header) -> anyhow::Result<TraceWriter> {
         let to_stdout = self.output == Path::new("-");
         Ok(match (to_stdout, self.values) {
             (true, values) => TraceWriter::text(Box::new(io::stdout()), header, values)?,
+            (false, _) if self.statistics => TraceWriter::create_text(&self.output, header, None)?,
             (false, Some(_)) => TraceWriter::create_text(&self.output, header, self.values)?,
             (false, None) => TraceWriter::create(&self.output, header)?,
         })
@@ -238,9 +251,12 @@ impl TraceArgs {
         if let Some(team) = &self.team {
             header.team.clone_from(team);
         }
-        let batch = if self.batch_prefill { self.ubatch.max(1) } else { 1 };
+        let batch = self.columns(prompt.len()).min(run.batch_size()).max(1);
         let mode = if self.batch_prefill { "prompt in batches" } else { "token by token" };
         header.settings.other.insert("batch".into(), mode.into());
+        if self.statistics {
+            header.settings.other.insert("records".into(), "statistics".into());
+        }
 
         let mut recording =
             Recording { run, writer: self.writer(&header)?, bar: progress_bar(total), position: 0 };
@@ -276,9 +292,13 @@ impl TraceArgs {
             "--untapped is llama.cpp's; `paritty diagnose` runs engines without taps"
         );
         ensure!(
-            !self.batch_prefill && self.sampling.temperature == 0.0,
-            "engine {kind} computes token by token and takes the most probable token; leave out --batch-prefill and \
-             --temperature"
+            self.sampling.temperature == 0.0,
+            "engine {kind} takes the most probable token; leave out --temperature"
+        );
+        ensure!(
+            !self.batch_prefill || matches!(kind, Kind::Cuda(_)) && self.fault.is_empty(),
+            "engine {kind} computes token by token{}; leave out --batch-prefill",
+            if self.fault.is_empty() { "" } else { " where it makes a mistake" }
         );
         let gguf = Arc::new(Gguf::open(&self.model)?);
         let tokenizer = Tokenizer::from_gguf(&gguf);
@@ -300,7 +320,9 @@ impl TraceArgs {
                 bail!("engine {kind} keeps keys and values as f32 or f16, not as {}", other.name())
             }
         };
-        let options = CpuOptions { threads: self.threads.unwrap_or(0), kv_f16 };
+        let cpu = CpuOptions { threads: self.threads.unwrap_or(0), kv_f16 };
+        let positions = prompt.len() + self.n;
+        let options = OpenOptions { cpu, cuda: self.gpu.options(self.columns(prompt.len()), positions) };
         let bar = super::bytes_bar(gguf.file_size());
         let mut engine = open::open_with(kind, &gguf, graph, options, &mut |done, all| {
             bar.set_length(all);
@@ -309,7 +331,11 @@ impl TraceArgs {
         bar.finish_and_clear();
         engine.set_capture(self.checkpoints.clone());
         let engine = recorder::dress(engine, &faults);
-        self.record(&mut OwnRun::new(engine, tokenizer.ok()), &prompt, text, stop)
+        let mut run = OwnRun::new(engine, tokenizer.ok());
+        if self.statistics {
+            run = run.with_statistics();
+        }
+        self.record(&mut run, &prompt, text, stop)
     }
 
     #[cfg(feature = "llama-cpp")]
@@ -317,6 +343,7 @@ impl TraceArgs {
         use crate::llama_cpp::sample::Sampling;
         use crate::llama_cpp::{ContextSettings, LlamaRun, LoadSettings, Model, RunSettings, log};
 
+        ensure!(!self.statistics, "--statistics needs an engine of ours: cpu, cuda or oracle");
         log::set_verbose(self.llama.verbose);
         let load = LoadSettings { gpu_layers: self.llama.gpu_layers, repack: !self.llama.no_repack };
         let model = Arc::new(Model::load(&self.model, load)?);

@@ -9,9 +9,11 @@ pub mod own_run;
 pub mod record;
 pub(crate) mod request;
 pub mod run;
+pub mod statistics;
 mod tensors;
 pub mod worker;
 
+use self::statistics::Statistics;
 use crate::model::{CaptureSet, Checkpoint, Graph};
 use crate::trace::{Header, Tensor};
 
@@ -47,6 +49,18 @@ pub trait Tap: Send {
         shape: &[u32],
         values: &[f32],
     ) -> Result<(), EngineError>;
+
+    /// One tensor's statistics in place of its values ([`Engine::reduce`]).
+    fn statistics(
+        &mut self,
+        checkpoint: Checkpoint,
+        op: &str,
+        shape: &[u32],
+        statistics: &Statistics,
+    ) -> Result<(), EngineError> {
+        let _ = (checkpoint, op, shape, statistics);
+        Ok(())
+    }
 }
 
 /// A tap that ignores everything.
@@ -74,6 +88,30 @@ pub trait Engine: Send {
 
     /// Which checkpoints the following steps show.
     fn set_capture(&mut self, set: CaptureSet);
+
+    /// Asks that the following steps show statistics instead of values. Whether the engine does: one that has its
+    /// values at hand anyway leaves it to [`statistics::Reduce`].
+    fn reduce(&mut self, on: bool) -> bool {
+        let _ = on;
+        false
+    }
+
+    /// Most tokens that it computes at once; 1 for an engine that computes token by token alone.
+    fn batch_size(&self) -> usize {
+        1
+    }
+
+    /// Computes the next positions at once, as many as [`Engine::batch_size`] at a time, showing the captured
+    /// checkpoints of one position after the other. The returned logits are those of the last one.
+    fn batch(&mut self, tokens: &[u32], tap: &mut dyn Tap) -> Result<&[f32], EngineError> {
+        let Some((&last, before)) = tokens.split_last() else {
+            return Err(EngineError::Request("a batch has no tokens".into()));
+        };
+        for &token in before {
+            self.step(token, tap)?;
+        }
+        self.step(last, tap)
+    }
 
     /// Computes the next position, showing captured checkpoints in order of execution.
     /// The returned logits stay valid until the next call.

@@ -82,12 +82,27 @@ impl FromStr for Kind {
     }
 }
 
+/// How engines compute.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// An engine on the CPU; the number format of keys and values holds for all.
+    pub cpu: CpuOptions,
+    /// An engine on a GPU; what is not said is taken from the environment.
+    pub cuda: CudaOptions,
+}
+
+impl From<CpuOptions> for OpenOptions {
+    fn from(cpu: CpuOptions) -> Self {
+        Self { cpu, cuda: CudaOptions::default() }
+    }
+}
+
 /// An engine of this kind that executes `graph` with the weights of `gguf`.
 pub fn open(
     kind: Kind,
     gguf: &Arc<Gguf>,
     graph: Graph,
-    options: CpuOptions,
+    options: impl Into<OpenOptions>,
 ) -> Result<Box<dyn Engine>, EngineError> {
     open_with(kind, gguf, graph, options, &mut |_, _| {})
 }
@@ -97,14 +112,16 @@ pub fn open_with(
     kind: Kind,
     gguf: &Arc<Gguf>,
     graph: Graph,
-    options: CpuOptions,
+    options: impl Into<OpenOptions>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Box<dyn Engine>, EngineError> {
+    let OpenOptions { cpu, cuda } = options.into();
     Ok(match kind {
-        Kind::Cpu => Box::new(F32Engine::new(gguf, graph, options)?),
-        Kind::Oracle => Box::new(Oracle::new(gguf, graph, options)?),
+        Kind::Cpu => Box::new(F32Engine::new(gguf, graph, cpu)?),
+        Kind::Oracle => Box::new(Oracle::new(gguf, graph, cpu)?),
         Kind::Cuda(device) => {
-            let options = CudaOptions { device, kv_f16: options.kv_f16, ..CudaOptions::default() };
+            let options = cuda.with_environment().map_err(EngineError::Request)?;
+            let options = CudaOptions { device, kv_f16: cpu.kv_f16, ..options };
             Box::new(CudaEngine::new(gguf, graph, &options, progress)?)
         }
     })

@@ -1,8 +1,9 @@
 //! One of our engines as the recording command drives it.
 
-use super::Engine;
 use super::record::{Recorder, argmax};
 use super::run::{RecordSink, Run};
+use super::statistics::Reduce;
+use super::{Engine, Tap};
 use crate::tokenizer::Tokenizer;
 use crate::trace::Header;
 
@@ -11,12 +12,21 @@ pub struct OwnRun {
     engine: Box<dyn Engine>,
     tokenizer: Option<Tokenizer>,
     next: Option<u32>,
+    /// Whether the engine's values are reduced here.
+    reduce: bool,
 }
 
 impl OwnRun {
     /// Drives `engine`; texts come from `tokenizer` where the model has one.
     pub fn new(engine: Box<dyn Engine>, tokenizer: Option<Tokenizer>) -> Self {
-        Self { engine, tokenizer, next: None }
+        Self { engine, tokenizer, next: None, reduce: false }
+    }
+
+    /// Records statistics instead of values from now on; reduced where they are computed, if the engine can.
+    #[must_use]
+    pub fn with_statistics(mut self) -> Self {
+        self.reduce = !self.engine.reduce(true);
+        self
     }
 }
 
@@ -33,10 +43,26 @@ impl Run for OwnRun {
         self.tokenizer.as_ref().is_some_and(|t| t.is_eog(token))
     }
 
+    fn batch_size(&self) -> usize {
+        self.engine.batch_size()
+    }
+
     fn feed(&mut self, tokens: &[u32], out: &mut dyn RecordSink) -> anyhow::Result<()> {
-        for &token in tokens {
+        let together = self.engine.batch_size();
+        for tokens in tokens.chunks(together) {
             let position = self.engine.position() as u32;
-            let logits = self.engine.step(token, &mut Recorder { sink: out, position })?;
+            let mut recorder = Recorder { sink: out, position };
+            let mut reduce;
+            let tap: &mut dyn Tap = if self.reduce {
+                reduce = Reduce(&mut recorder);
+                &mut reduce
+            } else {
+                &mut recorder
+            };
+            let logits = match tokens {
+                &[token] => self.engine.step(token, tap)?,
+                _ => self.engine.batch(tokens, tap)?,
+            };
             self.next = Some(argmax(logits));
         }
         Ok(())

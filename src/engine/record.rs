@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::run::RecordSink;
+use super::statistics::Statistics;
 use super::worker::{Graft, Worker};
 use super::{Engine, EngineError, Tap};
 use crate::model::Checkpoint;
@@ -91,6 +92,18 @@ impl Tap for Recorder<'_> {
     ) -> Result<(), EngineError> {
         self.sink
             .record(self.position, checkpoint, None, op, shape, values)
+            .map_err(|e| EngineError::Sink(e.to_string()))
+    }
+
+    fn statistics(
+        &mut self,
+        checkpoint: Checkpoint,
+        op: &str,
+        shape: &[u32],
+        statistics: &Statistics,
+    ) -> Result<(), EngineError> {
+        self.sink
+            .statistics(self.position, checkpoint, op, shape, statistics)
             .map_err(|e| EngineError::Sink(e.to_string()))
     }
 }

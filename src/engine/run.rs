@@ -1,5 +1,8 @@
 //! What a command that only records needs of an engine: tokens in, records and the next token out.
 
+use serde_json::json;
+
+use super::statistics::Statistics;
 use crate::model::Checkpoint;
 use crate::trace::{Header, TraceError, TraceWriter};
 
@@ -16,6 +19,19 @@ pub trait RecordSink: Send {
         shape: &[u32],
         values: &[f32],
     ) -> Result<(), TraceError>;
+
+    /// One tensor's statistics in place of its values.
+    fn statistics(
+        &mut self,
+        position: u32,
+        checkpoint: Checkpoint,
+        op: &str,
+        shape: &[u32],
+        statistics: &Statistics,
+    ) -> Result<(), TraceError> {
+        let _ = (position, checkpoint, op, shape, statistics);
+        Ok(())
+    }
 }
 
 impl RecordSink for TraceWriter {
@@ -30,6 +46,25 @@ impl RecordSink for TraceWriter {
     ) -> Result<(), TraceError> {
         self.tensor(position, checkpoint, tensor, op, shape, values)
     }
+
+    fn statistics(
+        &mut self,
+        position: u32,
+        checkpoint: Checkpoint,
+        op: &str,
+        shape: &[u32],
+        statistics: &Statistics,
+    ) -> Result<(), TraceError> {
+        // What no finite value has is left out: JSON knows no infinity.
+        let finite = |value: f32| value.is_finite().then_some(value);
+        let said = json!({
+            "min": finite(statistics.min),
+            "max": finite(statistics.max),
+            "rms": statistics.rms,
+            "non_finite": statistics.non_finite,
+        });
+        self.reduced(position, checkpoint, op, shape, &said)
+    }
 }
 
 /// An engine as [`paritty trace`](crate::cli) drives it. Which checkpoints are shown is fixed when it is made.
@@ -42,6 +77,11 @@ pub trait Run {
 
     /// Whether a token ends the text.
     fn is_end(&self, token: u32) -> bool;
+
+    /// Most tokens of a batch.
+    fn batch_size(&self) -> usize {
+        usize::MAX
+    }
 
     /// Computes the next `tokens.len()` positions as one batch.
     fn feed(&mut self, tokens: &[u32], out: &mut dyn RecordSink) -> anyhow::Result<()>;

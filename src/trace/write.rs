@@ -209,6 +209,29 @@ impl TraceWriter {
         if self.text.len() >= TEXT_BUFFER { self.flush() } else { Ok(()) }
     }
 
+    /// One record without values, with what is `known` of them in their place: readers count it as partial.
+    pub fn reduced(
+        &mut self,
+        position: u32,
+        checkpoint: Checkpoint,
+        op: &str,
+        shape: &[u32],
+        known: &impl Serialize,
+    ) -> Result<(), TraceError> {
+        *self.records.entry(position).or_default() += 1;
+        let line = json!({
+            "checkpoint": checkpoint.to_string(),
+            "op": op,
+            "team": self.team,
+            "token_idx": position,
+            "dtype": "f32",
+            "shape": shape,
+            "values": [],
+            "statistics": known,
+        });
+        self.line(&line)
+    }
+
     /// The line that closes a position; flushes sidecar, then text.
     pub fn complete(&mut self, position: u32) -> Result<(), TraceError> {
         self.line(&json!({ "token_idx": position, "complete": true }))?;

@@ -1,6 +1,7 @@
-//! The arena that steps write into, and its way home.
+//! Where steps write, on the device and at home.
 //!
-//! Two of everything: while one step computes, the checkpoints of the step before travel.
+//! There are two arenas for steps: while one computes, the checkpoints of the step before travel. A batch has one
+//! for each position.
 
 use std::ops::Range;
 
@@ -10,68 +11,105 @@ use super::device::Device;
 use super::error::CudaError;
 use super::memory::{Buffer, Pinned};
 
-/// One arena with its copy on the host.
-pub struct Arena {
+/// Arenas of one size beside each other on a device.
+pub struct Arenas {
     buffer: Buffer,
-    home: Pinned,
-    /// First byte that travels: the host's copy begins with it.
-    start: usize,
+    stride: usize,
+    ways: Vec<Way>,
+}
+
+/// The way home from one arena.
+struct Way {
     computed: CudaEvent,
     arrived: CudaEvent,
 }
 
-impl Arena {
-    /// An arena of `bytes` of which at most those of `travels` come home.
-    pub fn new(device: &Device, bytes: usize, travels: &Range<usize>) -> Result<Self, CudaError> {
+impl Arenas {
+    /// As many as `count`, of `bytes` each (a multiple of what vectors are aligned to).
+    pub fn new(device: &Device, count: usize, bytes: usize) -> Result<Self, CudaError> {
         let event = || device.context.new_event(None).map_err(CudaError::driver("cannot make an event"));
+        let way = |_| Ok(Way { computed: event()?, arrived: event()? });
         Ok(Self {
-            buffer: Buffer::new(&device.context, bytes, "checkpoints")?,
-            home: Pinned::new(&device.context, travels.len())?,
-            start: travels.start,
-            computed: event()?,
-            arrived: event()?,
+            buffer: Buffer::new(device, count * bytes, "checkpoints")?,
+            stride: bytes,
+            ways: (0..count).map(way).collect::<Result<_, CudaError>>()?,
         })
     }
 
-    /// Its address on the device.
-    pub fn address(&self) -> u64 {
-        self.buffer.address()
+    /// Address of arena number `index`.
+    pub fn address(&self, index: usize) -> u64 {
+        self.buffer.address() + (index * self.stride) as u64
     }
 
-    /// Sends home what the stream of steps has put there by now: `first` on the stream itself, `rest` on
-    /// the other one, beside whatever comes next.
+    /// Bytes from one to the next.
+    pub fn stride(&self) -> u64 {
+        self.stride as u64
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ways.len()
+    }
+
+    /// Sends home what the stream of steps has put into arena number `index` by now: `first` on the stream itself,
+    /// `rest` on the other one, beside whatever comes next.
     pub fn send_home(
-        &mut self,
+        &self,
         device: &Device,
+        index: usize,
+        home: &mut Home,
         first: &Range<usize>,
-        rest: &Range<usize>,
+        rest: &[Range<usize>],
     ) -> Result<(), CudaError> {
         let failed = || CudaError::driver("cannot bring results home");
-        if !rest.is_empty() {
-            self.computed.record(&device.stream).map_err(failed())?;
-            device.copies.wait(&self.computed).map_err(failed())?;
+        let way = &self.ways[index];
+        if rest.iter().any(|range| !range.is_empty()) {
+            way.computed.record(&device.stream).map_err(failed())?;
+            device.copies.wait(&way.computed).map_err(failed())?;
         }
-        for (range, stream) in [(rest, &device.copies), (first, &device.stream)] {
-            if range.is_empty() {
-                continue;
-            }
-            let from = self.buffer.address() + range.start as u64;
-            let home = &mut self.home.bytes_mut()[range.start - self.start..][..range.len()];
-            // SAFETY: the range lies in the live buffer; the locked memory lives as long as the arena and
-            // is read only after `wait_first` or `wait_rest`.
+        let all = rest.iter().map(|range| (range, &device.copies)).chain([(first, &device.stream)]);
+        for (range, stream) in all.filter(|(range, _)| !range.is_empty()) {
+            let from = self.address(index) + range.start as u64;
+            // SAFETY: the range lies in the live buffer; the locked memory lives as long as the engine, which reads
+            // it only after it has waited for the stream or for `wait_rest`.
             #[allow(unsafe_code)]
-            unsafe { result::memcpy_dtoh_async(home, from, stream.cu_stream()) }.map_err(failed())?;
+            unsafe { result::memcpy_dtoh_async(home.part(range), from, stream.cu_stream()) }
+                .map_err(failed())?;
         }
-        self.arrived.record(&device.copies).map_err(failed())
+        way.arrived.record(&device.copies).map_err(failed())
     }
 
     /// Waits for the rest.
-    pub fn wait_rest(&self) -> Result<(), CudaError> {
-        self.arrived.synchronize().map_err(CudaError::driver("the device failed while results travelled"))
+    pub fn wait_rest(&self, index: usize) -> Result<(), CudaError> {
+        let arrived = self.ways[index].arrived.synchronize();
+        arrived.map_err(CudaError::driver("the device failed while results travelled"))
+    }
+}
+
+/// An arena's copy on the host, of the part that travels.
+pub struct Home {
+    memory: Pinned,
+    /// The first byte of the arena that it has.
+    start: usize,
+}
+
+impl Home {
+    /// For those bytes of an arena.
+    pub fn new(device: &Device, travels: &Range<usize>) -> Result<Self, CudaError> {
+        Ok(Self { memory: Pinned::new(&device.context, travels.len())?, start: travels.start })
     }
 
-    /// Values that have arrived, by their bytes in the arena.
+    fn part(&mut self, range: &Range<usize>) -> &mut [u8] {
+        &mut self.memory.bytes_mut()[range.start - self.start..][..range.len()]
+    }
+
+    /// What has arrived, by its bytes in the arena.
+    pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        &self.memory.bytes()[range.start - self.start..range.end - self.start]
+    }
+
+    /// The same as values.
     pub fn values(&self, range: &Range<usize>) -> &[f32] {
-        bytemuck::cast_slice(&self.home.bytes()[range.start - self.start..range.end - self.start])
+        bytemuck::cast_slice(self.bytes(range))
     }
 }

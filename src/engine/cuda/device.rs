@@ -7,6 +7,7 @@ use cudarc::driver::{CudaContext, CudaStream, result, sys};
 
 use super::error::CudaError;
 use super::library;
+use super::memory::Budget;
 
 /// An open device.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Device {
     pub copies: Arc<CudaStream>,
     /// What it is.
     pub about: About,
+    /// What may be taken of its memory.
+    pub budget: Arc<Budget>,
 }
 
 /// What is known of a device.
@@ -46,8 +49,8 @@ impl About {
 }
 
 impl Device {
-    /// Opens device `ordinal`. Fails with what is missing.
-    pub fn open(ordinal: usize) -> Result<Self, CudaError> {
+    /// Opens device `ordinal`, of whose memory at most `limit` bytes are taken. Fails with what is missing.
+    pub fn open(ordinal: usize, limit: Option<u64>) -> Result<Self, CudaError> {
         let found = count()?;
         if ordinal >= found {
             return Err(CudaError::NoDevice { asked: ordinal, found });
@@ -63,14 +66,34 @@ impl Device {
         let stream = context.new_stream().map_err(failed())?;
         let copies = context.new_stream().map_err(failed())?;
         let about = about(&context).map_err(failed())?;
-        Ok(Self { context, stream, copies, about })
+        Ok(Self { context, stream, copies, about, budget: Arc::new(Budget::new(limit)) })
     }
 
-    /// Free and total bytes of its memory.
+    /// Free and total bytes of its memory; what is beyond the limit is not free.
     pub fn memory(&self) -> Result<(u64, u64), CudaError> {
         let (free, total) =
             self.context.mem_get_info().map_err(CudaError::driver("cannot ask for free device memory"))?;
-        Ok((free as u64, total as u64))
+        Ok(((free as u64).min(self.budget.left()), total as u64))
+    }
+
+    /// Makes it the device that this thread speaks to.
+    pub fn bind(&self) -> Result<(), CudaError> {
+        self.context.bind_to_thread().map_err(CudaError::driver("cannot use the device"))
+    }
+
+    /// Lets `other`'s memory be read directly, where the machine can do that; otherwise copies go through the host.
+    pub fn reach(&self, other: &Self) {
+        let (mut can, here, there) = (0, self.context.cu_device(), other.context.cu_device());
+        // SAFETY: both contexts are live; the driver writes one integer. That access is given already is no harm.
+        #[allow(unsafe_code)]
+        unsafe {
+            if self.bind().is_ok()
+                && sys::cuDeviceCanAccessPeer(&raw mut can, here, there).result().is_ok()
+                && can != 0
+            {
+                let _ = sys::cuCtxEnablePeerAccess(other.context.cu_ctx(), 0);
+            }
+        }
     }
 
     /// Waits for everything on the stream of steps.

@@ -1,6 +1,7 @@
 //! Keys and values of earlier positions, on the device.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use cudarc::driver::result;
 
@@ -56,10 +57,10 @@ pub struct History {
     buffer: Buffer,
 }
 
-/// Nodes whose outputs are kept, with width and shift.
-fn kept(graph: &Graph) -> HashMap<usize, (usize, i32)> {
+/// Nodes whose outputs those of `nodes` keep, with width and shift.
+fn kept(graph: &Graph, nodes: &Range<usize>) -> HashMap<usize, (usize, i32)> {
     let mut kept = HashMap::new();
-    for node in &graph.nodes {
+    for node in &graph.nodes[nodes.clone()] {
         if let (Some(input), Some(attention)) = (node.op.history_input(), node.op.attention()) {
             let id = node.inputs[input];
             kept.insert(id.index(), (graph.node(id).width, attention.cache_shift));
@@ -68,10 +69,10 @@ fn kept(graph: &Graph) -> HashMap<usize, (usize, i32)> {
     kept
 }
 
-/// Bytes that `positions` take.
-pub fn bytes(graph: &Graph, format: Format, positions: usize) -> u64 {
+/// Bytes that `positions` of `nodes` take.
+pub fn bytes(graph: &Graph, nodes: &Range<usize>, format: Format, positions: usize) -> u64 {
     let each = |(width, shift): &(usize, i32)| room(*width, *shift, positions, format) as u64;
-    kept(graph).values().map(each).sum()
+    kept(graph, nodes).values().map(each).sum()
 }
 
 /// Bytes of one node's rows. What is stored too late (a fault) needs room behind the last position.
@@ -80,16 +81,22 @@ fn room(width: usize, shift: i32, positions: usize, format: Format) -> usize {
 }
 
 impl History {
-    /// An empty cache for `capacity` positions.
-    pub fn new(device: &Device, graph: &Graph, format: Format, capacity: usize) -> Result<Self, CudaError> {
-        let mut nodes: Vec<_> = kept(graph).into_iter().collect();
+    /// An empty cache for `capacity` positions of what `nodes` read.
+    pub fn new(
+        device: &Device,
+        graph: &Graph,
+        nodes: &Range<usize>,
+        format: Format,
+        capacity: usize,
+    ) -> Result<Self, CudaError> {
+        let mut nodes: Vec<_> = kept(graph, nodes).into_iter().collect();
         nodes.sort_unstable();
         let (mut rows, mut end) = (HashMap::new(), 0);
         for (node, (width, shift)) in nodes {
             rows.insert(node, Rows { offset: end, width, shift });
             end += room(width, shift, capacity, format);
         }
-        let buffer = Buffer::new(&device.context, end, "keys and values")?;
+        let buffer = Buffer::new(device, end, "keys and values")?;
         Ok(Self { format, capacity, rows, buffer })
     }
 

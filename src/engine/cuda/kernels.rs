@@ -21,11 +21,15 @@ pub struct TypeKernels {
     pub product: CudaFunction,
     /// Gate and up with the activation.
     pub gated: CudaFunction,
+    /// `product` for several positions of a batch.
+    pub products: CudaFunction,
+    /// `gated` for several positions of a batch.
+    pub gateds: CudaFunction,
     /// Products of any size.
     pub any: CudaFunction,
     /// Row of a table.
     pub row: CudaFunction,
-    /// Shared memory of `product` and `gated`: bytes a warp, bytes for 32 values of the row, bytes more.
+    /// Shared memory of these four: bytes a warp, bytes for 32 values of each position's row, bytes more.
     pub shared: [u32; 3],
     /// Shared memory that a block of them may have.
     pub most_shared: u32,
@@ -103,16 +107,22 @@ impl Kernels {
         }
         for (name, (weight_type, source)) in of_types {
             let module = &modules[source.name];
-            let product = function(module, &format!("mv_{name}"))?;
-            let gated = function(module, &format!("mv_{name}_gated"))?;
-            let most_shared = allow_shared(device, &product)?.min(allow_shared(device, &gated)?);
+            let named = |start: &str, end: &str| function(module, &format!("{start}_{name}{end}"));
+            let (product, gated) = (named("mv", "")?, named("mv", "_gated")?);
+            let (products, gateds) = (named("mm", "")?, named("mm", "_gated")?);
+            let mut most_shared = u32::MAX;
+            for function in [&product, &gated, &products, &gateds] {
+                most_shared = most_shared.min(allow_shared(device, function)?);
+            }
             kernels.types.insert(
                 weight_type,
                 TypeKernels {
                     product,
                     gated,
-                    any: function(module, &format!("any_{name}"))?,
-                    row: function(module, &format!("row_{name}"))?,
+                    products,
+                    gateds,
+                    any: named("any", "")?,
+                    row: named("row", "")?,
                     shared: stated(device, module, &format!("mv_{name}_shared"))?,
                     most_shared,
                 },

@@ -3,12 +3,13 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-use bytemuck::{NoUninit, Pod, Zeroable};
+use bytemuck::NoUninit;
 use cudarc::driver::sys::{
     self, CUlaunchAttribute, CUlaunchAttributeID, CUlaunchAttributeValue, CUlaunchConfig,
 };
 use cudarc::driver::{CudaFunction, CudaStream};
 
+use super::arguments::Columns;
 use super::error::CudaError;
 
 /// Arguments of a kernel, each in slots of eight bytes of its own.
@@ -36,6 +37,22 @@ impl Args {
     }
 }
 
+/// A kernel that does what another one does for some positions of a batch at once, given the same arguments and
+/// where the positions lie.
+#[derive(Clone, Debug)]
+pub struct Several {
+    /// The kernel.
+    pub function: CudaFunction,
+    /// Warps of a block.
+    pub warps: u32,
+    /// Bytes of shared memory for each warp.
+    pub warp_bytes: u32,
+    /// Bytes of shared memory for each position.
+    pub column_bytes: u32,
+    /// Positions that it takes at most.
+    pub most: usize,
+}
+
 /// One launch.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -49,9 +66,31 @@ pub struct Launch {
     pub shared: u32,
     /// Its arguments.
     pub args: Args,
+    /// The same for several positions, where there is such a kernel.
+    pub several: Option<Several>,
 }
 
 impl Launch {
+    /// Positions that one launch can do this for.
+    pub fn columns(&self) -> usize {
+        self.several.as_ref().map_or(1, |several| several.most)
+    }
+
+    /// This for the first `count` positions whose arenas follow each other from `begin` on, `stride` bytes apart.
+    /// The arguments are those of the first.
+    pub fn over(&self, begin: u64, stride: u64, count: usize) -> Self {
+        let Some(several) = &self.several else { return self.clone() };
+        let columns = Columns { begin, stride, count: count as i32, padding: 0 };
+        Self {
+            function: several.function.clone(),
+            grid: self.grid,
+            block: [32 * several.warps, 1],
+            shared: several.warp_bytes * several.warps + several.column_bytes * count as u32,
+            args: self.args.clone().with(columns),
+            several: None,
+        }
+    }
+
     /// Puts it on the stream. With `overlap` it may start before the launch in front of it has ended:
     /// every kernel waits by itself before it touches what another one does (`cuda/overlap.cuh`).
     pub fn run(&self, stream: &CudaStream, overlap: bool) -> Result<(), CudaError> {
@@ -89,138 +128,4 @@ impl Launch {
         };
         launched.result().map_err(CudaError::driver("cannot launch a kernel"))
     }
-}
-
-/// `struct Input` of `cuda/matvec/product.cuh`. Addresses; 0 is null.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Input {
-    pub x: u64,
-    pub norm_weight: u64,
-    pub norm_bias: u64,
-    pub normed: u64,
-    pub n: i32,
-    pub norm: i32,
-    pub eps: f32,
-    pub padding: i32,
-}
-
-/// `struct Part`.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Part {
-    pub weight: u64,
-    pub bias: u64,
-    pub y: u64,
-    pub residual: u64,
-    pub sum: u64,
-    pub n_out: i32,
-    pub padding: i32,
-}
-
-/// `struct Parts`.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Parts {
-    pub part: [Part; 3],
-    pub count: i32,
-    pub padding: i32,
-}
-
-/// `struct Gated`.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Gated {
-    pub gate: Part,
-    pub up: Part,
-    pub out: u64,
-    pub activation: i32,
-    pub padding: i32,
-}
-
-/// `struct Row` of `cuda/history.cuh`.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Row {
-    pub values: u64,
-    pub cache: u64,
-    pub width: i32,
-    pub shift: i32,
-}
-
-/// `struct Turning` of `cuda/rope.cu`.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Turning {
-    pub table: u64,
-    pub head_dim: i32,
-    pub pairs: i32,
-    pub neox: i32,
-    pub padding: i32,
-}
-
-/// `struct Turn` of `cuda/rope.cu`.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Turn {
-    pub x: u64,
-    pub out: u64,
-    pub scaled: u64,
-    pub factor: f32,
-    pub heads: i32,
-}
-
-/// `struct Attention` of `cuda/attention/decode.cuh`.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Attend {
-    pub step: u64,
-    pub query: u64,
-    pub keys: u64,
-    pub values: u64,
-    pub scores: u64,
-    pub maxima: u64,
-    pub sums: u64,
-    pub mixtures: u64,
-    pub finished: u64,
-    pub out: u64,
-    pub queries: i32,
-    pub key_heads: i32,
-    pub width: i32,
-    pub width_v: i32,
-    pub window: i32,
-    pub cap: f32,
-    pub factor: f32,
-    pub before: i32,
-}
-
-/// `struct Heads` of `cuda/attention/plain.cu`.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Heads {
-    pub queries: i32,
-    pub keys: i32,
-    pub width: i32,
-    pub width_v: i32,
-    pub window: i32,
-    pub cap: f32,
-    pub factor: f32,
-}
-
-/// `struct Step` of `cuda/base.cuh`.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-#[allow(missing_docs, reason = "described where the kernels declare them")]
-pub struct Step {
-    pub token: i32,
-    pub position: i32,
 }

@@ -3,8 +3,12 @@
 //! Kernels write their outputs straight into the arena, captured ones beside each other, so that one
 //! transfer brings home what a step shows. Outputs that grow with the position are packed for exactly
 //! the visible positions and lie behind the fixed ones: the transfer has no gaps, at any position.
+//! Statistics lie in front of the logits, so that these two travel together where values are not wanted.
+
+use std::ops::Range;
 
 use super::memory::ALIGNMENT;
+use crate::engine::statistics::Statistics;
 use crate::model::{Graph, Node, Op};
 
 /// Where an output lies; offsets are bytes in the arena.
@@ -30,12 +34,14 @@ pub struct Layout {
     aliases: Vec<bool>,
     /// By node: whether it is shown.
     pub captured: Vec<bool>,
-    /// First byte that travels: the logits.
-    pub start: usize,
+    /// By node: whether it lies among what comes home, because it or a part of it is shown.
+    travels: Vec<bool>,
+    /// First byte that may come home: the statistics of what is shown, in order.
+    statistics: usize,
     /// First byte of captured outputs that grow; all captured ones before it are fixed.
-    pub growing: usize,
+    growing: usize,
     /// Rows of captured outputs that grow.
-    pub growing_rows: usize,
+    growing_rows: usize,
     /// Bytes of the whole arena.
     pub bytes: usize,
 }
@@ -76,7 +82,9 @@ impl Layout {
         for index in (0..last).filter(|&i| !travels[i]) {
             fix(&mut places, index, &mut end);
         }
-        let start = end;
+        let statistics = end;
+        let shown = captured.iter().filter(|&&shown| shown).count();
+        end = (end + shown * size_of::<Statistics>()).next_multiple_of(ALIGNMENT);
         // The logits come first: they travel alone where nothing is captured.
         fix(&mut places, last, &mut end);
         for index in (0..last).filter(|&i| travels[i]) {
@@ -108,7 +116,8 @@ impl Layout {
             }
         }
         let aliases = nodes.iter().map(|node| alias(node).is_some()).collect();
-        Self { places, aliases, captured, start, growing, growing_rows, bytes: scratch + 2 * widest * row }
+        let bytes = (scratch + 2 * widest * row).next_multiple_of(ALIGNMENT);
+        Self { places, aliases, captured, travels, statistics, growing, growing_rows, bytes }
     }
 
     /// Whether node number `index` is a part of its input and needs no work.
@@ -116,13 +125,52 @@ impl Layout {
         self.aliases[index]
     }
 
-    /// Bytes that travel when `visible` positions are visible.
-    pub fn transfer(&self, visible: usize) -> std::ops::Range<usize> {
-        self.start..self.growing + self.growing_rows * visible * 4
+    /// Bytes that may come home when `visible` positions are visible.
+    pub fn transfer(&self, visible: usize) -> Range<usize> {
+        self.statistics..self.growing + self.growing_rows * visible * 4
+    }
+
+    /// What comes home of `nodes` but the logits: what is fixed, and what grows.
+    pub fn values(&self, graph: &Graph, nodes: &Range<usize>, visible: usize) -> Vec<Range<usize>> {
+        let last = graph.nodes.len() - 1;
+        let (mut fixed, mut rows) = (usize::MAX..0, usize::MAX..0);
+        for index in nodes.clone() {
+            let node = &graph.nodes[index];
+            match self.places[index] {
+                Place::Fixed(at) if self.travels[index] && !self.aliases[index] && index != last => {
+                    fixed.start = fixed.start.min(at);
+                    fixed.end = fixed.end.max((at + node.width * 4).next_multiple_of(ALIGNMENT));
+                }
+                Place::Growing { before, .. } if self.captured[index] => {
+                    rows.start = rows.start.min(before);
+                    rows.end = rows.end.max(before + node.width);
+                }
+                _ => {}
+            }
+        }
+        let at = |row: usize| self.growing + row * visible * 4;
+        let growing = if rows.is_empty() { 0..0 } else { at(rows.start)..at(rows.end) };
+        match fixed.is_empty() {
+            false if fixed.end == growing.start => vec![fixed.start..growing.end],
+            false => vec![fixed, growing],
+            true => vec![growing],
+        }
+    }
+
+    /// Shown nodes among `nodes`.
+    pub fn shown(&self, nodes: &Range<usize>) -> impl Iterator<Item = usize> {
+        nodes.clone().filter(|&index| self.captured[index])
+    }
+
+    /// Where the statistics of the shown ones among `nodes` lie, in order.
+    pub fn statistics(&self, nodes: &Range<usize>) -> Range<usize> {
+        let at = |nodes: Range<usize>| self.shown(&nodes).count() * size_of::<Statistics>();
+        let start = self.statistics + at(0..nodes.start);
+        start..start + at(nodes.clone())
     }
 
     /// Values of a node's output, as a range of bytes in the arena.
-    pub fn output(&self, graph: &Graph, node: usize, visible: usize) -> std::ops::Range<usize> {
+    pub fn output(&self, graph: &Graph, node: usize, visible: usize) -> Range<usize> {
         let width = graph.nodes[node].width;
         let (start, values) = match self.places[node] {
             Place::Fixed(at) => (at, width),

@@ -2,32 +2,72 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use cudarc::driver::sys::{CU_MEMHOSTALLOC_PORTABLE, CUresult};
 use cudarc::driver::{CudaContext, result};
 use indicatif::HumanBytes;
 
+use super::device::Device;
 use super::error::CudaError;
 
 /// Alignment of whatever lies in device memory: what the driver itself gives.
 pub const ALIGNMENT: usize = 256;
 
+/// What may be taken of a device's memory, and what is taken.
+#[derive(Debug)]
+pub struct Budget {
+    limit: u64,
+    taken: AtomicU64,
+}
+
+impl Budget {
+    /// At most `limit` bytes, if there is one.
+    pub fn new(limit: Option<u64>) -> Self {
+        Self { limit: limit.unwrap_or(u64::MAX), taken: AtomicU64::new(0) }
+    }
+
+    /// What is left of it.
+    pub fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.taken.load(Ordering::Relaxed))
+    }
+}
+
 /// An allocation on the device.
 pub struct Buffer {
     address: u64,
+    bytes: u64,
     context: Arc<CudaContext>,
+    budget: Arc<Budget>,
 }
 
 impl Buffer {
     /// Allocates `bytes` (at least one), filled with zeros. `what` names it in the error.
-    pub fn new(context: &Arc<CudaContext>, bytes: usize, what: &str) -> Result<Self, CudaError> {
+    pub fn new(device: &Device, bytes: usize, what: &str) -> Result<Self, CudaError> {
         let bytes = bytes.max(1);
         let failed = || CudaError::driver(format!("cannot allocate {} for {what}", HumanBytes(bytes as u64)));
+        let (context, budget) = (Arc::clone(&device.context), Arc::clone(&device.budget));
         context.bind_to_thread().map_err(failed())?;
+        let (free, total) = device.memory()?;
+        let full = || CudaError::OutOfMemory {
+            what: what.to_owned(),
+            needed: bytes as u64,
+            free,
+            total,
+            hint: "fewer positions or checkpoints, or a device with more memory".into(),
+        };
+        if bytes as u64 > free {
+            return Err(full());
+        }
         // SAFETY: a fresh allocation of that size, owned here until it is freed once in `drop`.
         #[allow(unsafe_code)]
         let buffer = unsafe {
-            let address = result::malloc_sync(bytes).map_err(failed())?;
-            let buffer = Self { address, context: Arc::clone(context) };
+            let address = match result::malloc_sync(bytes) {
+                Err(e) if e.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY => return Err(full()),
+                other => other.map_err(failed())?,
+            };
+            budget.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+            let buffer = Self { address, bytes: bytes as u64, context, budget };
             result::memset_d8_sync(address, 0, bytes).map_err(failed())?;
             buffer
         };
@@ -46,11 +86,12 @@ impl Drop for Buffer {
         // SAFETY: allocated by malloc_sync and freed once. cuMemFree waits for work that uses it.
         #[allow(unsafe_code)]
         let freed = unsafe { result::free_sync(self.address) };
+        self.budget.taken.fetch_sub(self.bytes, Ordering::Relaxed);
         self.context.record_err(bound.and(freed));
     }
 }
 
-/// Page-locked host memory: transfers run at the bus's speed and beside other work.
+/// Page-locked host memory, for all devices: transfers run at the bus's speed and beside other work.
 pub struct Pinned {
     data: *mut u8,
     bytes: usize,
@@ -71,7 +112,7 @@ impl Pinned {
         // SAFETY: a fresh allocation of that size, aligned for any type, set before it is read.
         #[allow(unsafe_code)]
         let data = unsafe {
-            let data = result::malloc_host(bytes, 0).map_err(failed())?.cast::<u8>();
+            let data = result::malloc_host(bytes, CU_MEMHOSTALLOC_PORTABLE).map_err(failed())?.cast::<u8>();
             data.write_bytes(0, bytes);
             data
         };

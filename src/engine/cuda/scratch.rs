@@ -1,6 +1,7 @@
 //! Device memory that steps use in passing.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::device::Device;
 use super::error::CudaError;
@@ -67,11 +68,11 @@ pub struct Places {
 }
 
 impl Places {
-    /// What the nodes of `graph` need.
-    pub fn new(graph: &Graph, multiprocessors: u32) -> Self {
+    /// What those nodes of `graph` need.
+    pub fn new(graph: &Graph, nodes: &Range<usize>, multiprocessors: u32) -> Self {
         let mut places = Self::default();
         let mut known: Vec<(Rope, usize)> = Vec::new();
-        for (index, node) in graph.nodes.iter().enumerate() {
+        for (index, node) in graph.nodes.iter().enumerate().take(nodes.end).skip(nodes.start) {
             let Op::Rope(rope) = &node.op else { continue };
             let alike = Rope { heads: 0, head_dim: 0, ..rope.clone() };
             let same = known.iter().find(|(r, _)| *r == alike).map(|&(_, at)| at);
@@ -84,7 +85,7 @@ impl Places {
         }
         let (mut table, mut partial) = (0, 0);
         let mut most = [0; 4];
-        for node in &graph.nodes {
+        for node in &graph.nodes[nodes.clone()] {
             match &node.op {
                 Op::Rope(rope) => table = table.max(rope.n_rot / 2 * 16),
                 Op::Mix(a) => {
@@ -117,46 +118,60 @@ impl Places {
     }
 }
 
-/// The memory itself. Zero at first; what counts in it is zero again after each launch.
+/// The memory itself, for some positions at once. Zero at first; what counts in it is zero again after each launch.
 pub struct Scratch {
     places: Places,
     buffer: Buffer,
 }
 
+/// What one position has of it.
+#[derive(Clone, Copy, Debug)]
+pub struct ScratchAt<'a> {
+    places: &'a Places,
+    base: u64,
+}
+
 impl Scratch {
-    /// Allocates it.
-    pub fn new(device: &Device, places: Places) -> Result<Self, CudaError> {
-        let buffer = Buffer::new(&device.context, places.bytes, "partial sums")?;
+    /// Allocates it for `columns` positions.
+    pub fn new(device: &Device, places: Places, columns: usize) -> Result<Self, CudaError> {
+        let buffer = Buffer::new(device, places.bytes * columns, "partial sums")?;
         Ok(Self { places, buffer })
     }
 
-    fn at(&self, offset: usize) -> u64 {
-        self.buffer.address() + offset as u64
+    /// What position number `column` of a batch has of it.
+    pub fn column(&self, column: usize) -> ScratchAt<'_> {
+        ScratchAt { places: &self.places, base: self.buffer.address() + (column * self.places.bytes) as u64 }
+    }
+}
+
+impl ScratchAt<'_> {
+    fn at(self, offset: usize) -> u64 {
+        self.base + offset as u64
     }
 
     /// Tables of all rotating nodes: a node of each kind with its table's address.
-    pub fn tables(&self) -> BTreeMap<u64, usize> {
+    pub fn tables(self) -> BTreeMap<u64, usize> {
         self.places.tables.iter().rev().map(|(&node, &at)| (self.at(at), node)).collect()
     }
 
     /// The table of rotating node number `node`.
-    pub fn table_of(&self, node: usize) -> Option<u64> {
+    pub fn table_of(self, node: usize) -> Option<u64> {
         self.places.tables.get(&node).map(|&at| self.at(at))
     }
 
     /// A table for one rotation alone.
-    pub fn table(&self) -> u64 {
+    pub fn table(self) -> u64 {
         self.at(self.places.table)
     }
 
     /// Partial mixtures of one attention alone.
-    pub fn partial(&self) -> u64 {
+    pub fn partial(self) -> u64 {
         self.at(self.places.partial)
     }
 
     /// `attend`'s maxima, sums, mixtures and counters.
-    pub fn attend(&self) -> [u64; 4] {
-        let p = &self.places;
+    pub fn attend(self) -> [u64; 4] {
+        let p = self.places;
         [p.maxima, p.sums, p.mixtures, p.finished].map(|at| self.at(at))
     }
 }

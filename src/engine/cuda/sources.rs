@@ -36,6 +36,7 @@ pub static HEADERS: &[Source] = &[
     source!("blocks.cuh"),
     source!("history.cuh"),
     source!("matvec/any.cuh"),
+    source!("matvec/columns.cuh"),
     source!("matvec/dot.cuh"),
     source!("matvec/fixed.cuh"),
     source!("matvec/product.cuh"),

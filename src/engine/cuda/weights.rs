@@ -1,6 +1,7 @@
 //! Weights on the device: matrices in the file's own blocks, vectors widened to f32.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use cudarc::driver::{CudaEvent, result};
 use rayon::prelude::*;
@@ -59,12 +60,12 @@ pub struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Every tensor that `graph` names. Shapes were checked when the graph was built.
-    pub fn new(gguf: &'a Gguf, graph: &Graph) -> Result<Self, EngineError> {
+    /// Every tensor that those nodes of `graph` name. Shapes were checked when the graph was built.
+    pub fn new(gguf: &'a Gguf, graph: &Graph, nodes: &Range<usize>) -> Result<Self, EngineError> {
         let mut plan =
             Self { gguf, matrices: Vec::new(), vectors: Vec::new(), frequencies: Vec::new(), bytes: 0 };
         let (mut matrices, mut vectors) = (BTreeMap::new(), BTreeMap::new());
-        for (index, node) in graph.nodes.iter().enumerate() {
+        for (index, node) in graph.nodes.iter().enumerate().take(nodes.end).skip(nodes.start) {
             let is_matrix = matches!(node.op, Op::Embed | Op::PosEmbed | Op::MatMul);
             for (name, as_matrix) in [(&node.weight, is_matrix), (&node.bias, false)] {
                 let Some(name) = name else { continue };
@@ -117,7 +118,7 @@ impl<'a> Plan<'a> {
     /// Loads everything, and tells `progress` of bytes sent and of all.
     pub fn load(self, device: &Device, progress: &mut dyn FnMut(u64, u64)) -> Result<Weights, EngineError> {
         // Kernels fetch whole pieces of 16 bytes, so perhaps a few beyond the last row.
-        let buffer = Buffer::new(&device.context, self.bytes + ALIGNMENT, "weights")?;
+        let buffer = Buffer::new(device, self.bytes + ALIGNMENT, "weights")?;
         let at = |offset: usize| buffer.address() + offset as u64;
         let mut pipe = Pipe::new(device)?;
         let mut sent = 0;
