@@ -71,12 +71,8 @@ pub struct TraceArgs {
     /// Threads that compute [default: half of the cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Compute the prompt in batches instead of token by token
-    #[arg(long)]
-    batch_prefill: bool,
-    /// Tokens in a batch of the prompt at most
-    #[arg(long, value_name = "N", default_value_t = 512, requires = "batch_prefill")]
-    ubatch: usize,
+    #[command(flatten)]
+    batches: BatchArgs,
     /// Go on after a token that ends the text
     #[arg(long)]
     ignore_eos: bool,
@@ -90,6 +86,17 @@ pub struct TraceArgs {
     gpu: GpuArgs,
     #[command(flatten)]
     llama: LlamaArgs,
+}
+
+/// How the prompt is computed.
+#[derive(Debug, Args)]
+struct BatchArgs {
+    /// Compute the prompt in batches instead of token by token, with llama.cpp or on a GPU
+    #[arg(long)]
+    batch_prefill: bool,
+    /// Tokens in a batch of the prompt at most; a GPU takes at most 64
+    #[arg(long, value_name = "N", default_value_t = 512, requires = "batch_prefill")]
+    ubatch: usize,
 }
 
 /// Where the tokens come from.
@@ -221,7 +228,7 @@ impl TraceArgs {
 
     /// Tokens of the prompt's batches at most.
     fn columns(&self, prompt: usize) -> usize {
-        if self.batch_prefill { self.ubatch.clamp(1, prompt.max(1)) } else { 1 }
+        if self.batches.batch_prefill { self.batches.ubatch.clamp(1, prompt.max(1)) } else { 1 }
     }
 
     fn writer(&self, header: &Header) -> anyhow::Result<TraceWriter> {
@@ -252,7 +259,7 @@ impl TraceArgs {
             header.team.clone_from(team);
         }
         let batch = self.columns(prompt.len()).min(run.batch_size()).max(1);
-        let mode = if self.batch_prefill { "prompt in batches" } else { "token by token" };
+        let mode = if self.batches.batch_prefill { "prompt in batches" } else { "token by token" };
         header.settings.other.insert("batch".into(), mode.into());
         if self.statistics {
             header.settings.other.insert("records".into(), "statistics".into());
@@ -296,7 +303,7 @@ impl TraceArgs {
             "engine {kind} takes the most probable token; leave out --temperature"
         );
         ensure!(
-            !self.batch_prefill || matches!(kind, Kind::Cuda(_)) && self.fault.is_empty(),
+            !self.batches.batch_prefill || matches!(kind, Kind::Cuda(_)) && self.fault.is_empty(),
             "engine {kind} computes token by token{}; leave out --batch-prefill",
             if self.fault.is_empty() { "" } else { " where it makes a mistake" }
         );
@@ -352,7 +359,7 @@ impl TraceArgs {
             load,
             context: ContextSettings {
                 positions: self.context(prompt.len()),
-                columns: if self.batch_prefill { self.ubatch } else { 1 },
+                columns: if self.batches.batch_prefill { self.batches.ubatch } else { 1 },
                 threads: self.threads.unwrap_or_else(default_threads),
                 flash_attn: self.llama.flash_attn == Switch::On,
                 kv: self.llama.kv.unwrap_or(KvType::F16),

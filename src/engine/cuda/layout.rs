@@ -133,28 +133,33 @@ impl Layout {
     /// What comes home of `nodes` but the logits: what is fixed, and what grows.
     pub fn values(&self, graph: &Graph, nodes: &Range<usize>, visible: usize) -> Vec<Range<usize>> {
         let last = graph.nodes.len() - 1;
-        let (mut fixed, mut rows) = (usize::MAX..0, usize::MAX..0);
+        let (mut fixed, mut rows): (Option<Range<usize>>, Option<Range<usize>>) = (None, None);
+        let widen = |to: &mut Option<Range<usize>>, by: Range<usize>| {
+            let start = to.as_ref().map_or(by.start, |to| to.start);
+            *to = Some(start..by.end);
+        };
+        // What travels lies in the order of the nodes.
         for index in nodes.clone() {
-            let node = &graph.nodes[index];
+            let width = graph.nodes[index].width;
             match self.places[index] {
                 Place::Fixed(at) if self.travels[index] && !self.aliases[index] && index != last => {
-                    fixed.start = fixed.start.min(at);
-                    fixed.end = fixed.end.max((at + node.width * 4).next_multiple_of(ALIGNMENT));
+                    widen(&mut fixed, at..(at + width * 4).next_multiple_of(ALIGNMENT));
                 }
                 Place::Growing { before, .. } if self.captured[index] => {
-                    rows.start = rows.start.min(before);
-                    rows.end = rows.end.max(before + node.width);
+                    widen(&mut rows, before..before + width);
                 }
                 _ => {}
             }
         }
         let at = |row: usize| self.growing + row * visible * 4;
-        let growing = if rows.is_empty() { 0..0 } else { at(rows.start)..at(rows.end) };
-        match fixed.is_empty() {
-            false if fixed.end == growing.start => vec![fixed.start..growing.end],
-            false => vec![fixed, growing],
-            true => vec![growing],
-        }
+        let growing = rows.map(|rows| at(rows.start)..at(rows.end));
+        let (first, second) = match (fixed, growing) {
+            (Some(fixed), Some(growing)) if fixed.end == growing.start => {
+                (Some(fixed.start..growing.end), None)
+            }
+            apart => apart,
+        };
+        first.into_iter().chain(second).collect()
     }
 
     /// Shown nodes among `nodes`.

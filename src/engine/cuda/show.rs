@@ -70,13 +70,12 @@ impl Common<'_> {
             let node = &self.graph.nodes[index];
             let Some(checkpoint) = node.checkpoint else { continue };
             let (op, shape) = (node.op.name(), request::output_shape(node, position));
-            match reduced.get(nth) {
-                Some(statistics) => tap.statistics(checkpoint, op, &shape, statistics)?,
-                None => {
-                    let output = self.layout.output(self.graph, index, position + 1);
-                    tap.tensor(checkpoint, op, &shape, home.values(&output))?;
-                }
+            if let Some(statistics) = reduced.get(nth) {
+                tap.statistics(checkpoint, op, &shape, statistics)?;
+                continue;
             }
+            let output = self.layout.output(self.graph, index, position + 1);
+            tap.tensor(checkpoint, op, &shape, home.values(&output))?;
         }
         Ok(())
     }

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use crate::model::{Checkpoint, Graph, Site};
 
+/// Parts of a graph by the device that computes them.
+pub type Shares = Vec<(usize, Range<usize>)>;
+
 /// Where the graph may be cut: the first nodes of its layers but the first, and what comes behind the last.
 fn cuts(graph: &Graph) -> Vec<usize> {
     let first = |layer| graph.find(Checkpoint::layer(Site::LOut, layer)).map(|id| id.index() + 1);
@@ -12,7 +15,7 @@ fn cuts(graph: &Graph) -> Vec<usize> {
 
 /// The graph in parts by the shares of its layers that devices take: device number (from 0) and nodes. A device
 /// without layers has no part.
-pub fn by_shares(graph: &Graph, shares: &[u32]) -> Vec<(usize, Range<usize>)> {
+pub fn by_shares(graph: &Graph, shares: &[u32]) -> Shares {
     let cuts = cuts(graph);
     let all: u64 = shares.iter().map(|&share| u64::from(share)).sum();
     let (mut parts, mut begun, mut start) = (Vec::new(), 0, 0);
@@ -40,7 +43,7 @@ pub fn by_room<E>(
     graph: &Graph,
     devices: usize,
     mut fits: impl FnMut(usize, &Range<usize>) -> Result<bool, E>,
-) -> Result<Option<Vec<(usize, Range<usize>)>>, E> {
+) -> Result<Option<Shares>, E> {
     let ends: Vec<usize> = cuts(graph).into_iter().chain([graph.nodes.len()]).collect();
     let (mut parts, mut start) = (Vec::new(), 0);
     for device in 0..devices {
