@@ -7,88 +7,26 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench talks and may stop at once")]
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
+mod common;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use common::traces::{LAYERS, SITES, grow, write};
+use common::{Process, Sample, in_words};
+use paritty::compare::Comparison;
 use paritty::engine::cpu::CpuOptions;
 use paritty::fault::Injections;
-use paritty::model::{CaptureSet, Checkpoint, Site};
+use paritty::model::{CaptureSet, Checkpoint};
 use paritty::session::{Command, Config, Session, Snapshot, Source, SourceState, Tokens, Wanted};
-use paritty::trace::{Header, ModelInfo, Token, TraceWriter};
+use paritty::trace::Store;
 
-const LAYERS: usize = 80;
+/// Values of a row.
 const WIDTH: usize = 4;
-/// Scores are left out: their size grows with the position.
-const SITES: [Site; 18] = [
-    Site::AttnNorm,
-    Site::QcurMm,
-    Site::Qcur,
-    Site::KcurMm,
-    Site::Kcur,
-    Site::VcurMm,
-    Site::Vcur,
-    Site::QcurRope,
-    Site::KcurRope,
-    Site::KqvOut,
-    Site::AttnOut,
-    Site::FfnInp,
-    Site::FfnNorm,
-    Site::FfnGate,
-    Site::FfnUp,
-    Site::FfnSwiglu,
-    Site::FfnOut,
-    Site::LOut,
-];
-/// Bytes a second at which the growing trace is written.
-const PACE: u64 = 200 << 20;
 const QUESTIONS: usize = 200;
-
-struct Noise(u32);
-
-impl Noise {
-    /// Between −1 and 1.
-    fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.0 as i32 as f32) / (i32::MAX as f32)
-    }
-}
-
-/// A run whose values are those of every other run but for `difference` of their size.
-fn write(path: &Path, positions: u32, difference: f32) {
-    let model = ModelInfo {
-        name: "bench".into(),
-        arch: "llama".into(),
-        n_layer: LAYERS as u32,
-        weights: Some("Q4_K_M".into()),
-        ..ModelInfo::default()
-    };
-    let header = Header { team: "bench".into(), backend: "CPU".into(), model, ..Header::default() };
-    let mut writer = TraceWriter::create(path, &header).unwrap();
-    let (mut common, mut own) = (Noise(1), Noise(2));
-    let mut values = [0.0; WIDTH];
-    for position in 0..positions {
-        let piece = Some(format!(" word{position}"));
-        let token = Token { id: position, piece, from_prompt: true, columns: Some(1) };
-        writer.token(position, &token).unwrap();
-        let layers = (0..LAYERS).flat_map(|layer| SITES.map(|site| Checkpoint::layer(site, layer)));
-        let ends = [Checkpoint::global(Site::ResultNorm), Checkpoint::LOGITS];
-        for checkpoint in [Checkpoint::global(Site::Embd)].into_iter().chain(layers).chain(ends) {
-            for value in &mut values {
-                let x = common.next();
-                // A row of a table is the same on both sides.
-                let scale = if checkpoint.site() == Site::Embd { 0.0 } else { difference };
-                *value = x + scale * x * own.next();
-            }
-            writer.tensor(position, checkpoint, None, "MUL_MAT", &[WIDTH as u32], &values).unwrap();
-        }
-        writer.complete(position).unwrap();
-    }
-    writer.end().unwrap();
-}
 
 fn config(reference: PathBuf, candidate: PathBuf) -> Config {
     Config {
@@ -118,10 +56,10 @@ fn wait(session: &Session, what: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
     }
 }
 
-/// Moves the cursor and waits for the answer, again and again: median, 99th percentile, longest.
-fn questions(session: &Session, known: u32, until: impl Fn(usize) -> bool) -> [Duration; 3] {
+/// Moves the cursor and waits for the answer, again and again.
+fn questions(session: &Session, known: u32, until: impl Fn(usize) -> bool) -> Sample<Duration> {
     let commands = session.link().commands;
-    let mut times = Vec::new();
+    let mut times = Sample::default();
     while until(times.len()) {
         let n = times.len();
         let checkpoint = Checkpoint::layer(SITES[n % SITES.len()], n % LAYERS);
@@ -129,84 +67,77 @@ fn questions(session: &Session, known: u32, until: impl Fn(usize) -> bool) -> [D
         let begun = Instant::now();
         commands.blocking_send(Command::Focus(wanted)).unwrap();
         wait(session, |s| s.focus.as_ref().is_some_and(|f| f.wanted == wanted));
-        times.push(begun.elapsed());
+        times.add(begun.elapsed());
         std::thread::sleep(Duration::from_millis(10));
     }
-    times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    [at(0.5), at(0.99), at(1.0)]
+    times
 }
 
-/// A line of `/proc/self/status` in bytes.
-fn memory(name: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default();
-    let digits: String = line.chars().filter(char::is_ascii_digit).collect();
-    digits.parse::<u64>().unwrap_or(0) << 10
-}
-
-/// Processor time of this process so far.
-fn processor() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<u64> = stat.split_whitespace().skip(13).take(2).filter_map(|f| f.parse().ok()).collect();
-    // Clock ticks: a hundredth of a second each on every Linux.
-    Duration::from_millis(10 * fields.iter().sum::<u64>())
-}
-
-/// Copies `from` to `to` at the pace, whole lines or not.
-fn grow(from: &Path, to: &Path, written: &AtomicU64, stop: &AtomicBool) {
-    let (mut from, mut to) = (File::open(from).unwrap(), File::create(to).unwrap());
-    let mut buffer = vec![0; 1 << 20];
+/// What looking at all positions together costs: on the session's thread, and on one of its own between.
+fn settling(reference: &Path, candidate: &Path) {
+    let [a, b] = [reference, candidate].map(|path| Store::load(path).unwrap());
+    let positions: Vec<u32> = a.positions().collect();
+    let mut comparison = Comparison::new();
     let begun = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
-        let n = from.read(&mut buffer).unwrap();
-        if n == 0 {
-            break;
-        }
-        to.write_all(&buffer[..n]).unwrap();
-        let all = written.fetch_add(n as u64, Ordering::Relaxed) + n as u64;
-        let due = Duration::from_secs_f64(all as f64 / PACE as f64);
-        std::thread::sleep(due.saturating_sub(begun.elapsed()));
-    }
+    comparison.take_in(&a, &b, &positions);
+    let compared = begun.elapsed();
+    let begun = Instant::now();
+    let settling = comparison.settling(&a, &b).unwrap();
+    let prepared = begun.elapsed();
+    let begun = Instant::now();
+    let found = settling.run();
+    let ran = begun.elapsed();
+    let begun = Instant::now();
+    comparison.settled(found);
+    println!(
+        "all positions judged together: {ran:.2?} on a thread of its own; before {prepared:.2?}, after {:.2?} on the session's",
+        begun.elapsed()
+    );
+    println!("all positions compared: {compared:.2?}");
 }
 
 fn main() {
-    let positions: u32 =
-        std::env::var("PARITTY_BENCH_POSITIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(512);
+    if !common::asked() {
+        return;
+    }
+    let positions = common::from_environment("PARITTY_BENCH_POSITIONS", 512);
+    println!("{}", common::machine());
     let folder = tempfile::tempdir().unwrap();
     let [reference, candidate] = ["reference.jsonl", "candidate.jsonl"].map(|name| folder.path().join(name));
-    write(&reference, positions, 0.0);
-    write(&candidate, positions, 1e-3);
+    write(&reference, (positions, WIDTH), 0.0, |_| {});
+    write(&candidate, (positions, WIDTH), 1e-3, |_| {});
     let text: u64 = [&reference, &candidate].iter().map(|p| fs::metadata(p).unwrap().len()).sum();
 
-    let (before, begun, busy) = (memory("VmRSS:"), Instant::now(), processor());
+    let this = Process::this();
+    let (before, begun, busy) = (this.memory("VmRSS:"), Instant::now(), this.processor());
     let session = Session::start(&config(reference.clone(), candidate.clone())).unwrap();
     let over = |s: &Snapshot| {
-        [&s.reference, &s.candidate].iter().all(|side| side.state == SourceState::Ended)
-            && s.columns.len() == positions as usize
-            && s.columns.iter().all(|c| c.complete)
+        let ended = [&s.reference, &s.candidate].iter().all(|side| side.state == SourceState::Ended);
+        ended && s.settled
     };
     let last = wait(&session, over);
-    let (took, busy) = (begun.elapsed(), processor().saturating_sub(busy));
+    let (took, busy) = (begun.elapsed(), this.processor().saturating_sub(busy));
+    assert!(last.columns.len() == positions as usize && last.columns.iter().all(|c| c.complete));
     let cells: usize = last.columns.iter().map(|c| c.cells.len()).sum();
     drop(last);
-    let [used, peak] = ["VmRSS:", "VmHWM:"].map(|name| memory(name).saturating_sub(before));
+    let [used, peak] = ["VmRSS:", "VmHWM:"].map(|name| this.memory(name).saturating_sub(before));
     println!("{LAYERS} layers × {positions} positions: {cells} cells, {} MB of text", text >> 20);
     println!(
         "taken in in {took:.2?} ({:.0} MB/s; processor {busy:.2?})",
         (text >> 20) as f64 / took.as_secs_f64()
     );
     println!("memory {} MB, peak {} MB: {} bytes a cell", used >> 20, peak >> 20, used / cells as u64);
+    let times = questions(&session, positions, |n| n < QUESTIONS);
+    println!("a cell's values asked for: {}", in_words(&times));
 
-    let [median, late, longest] = questions(&session, positions, |n| n < QUESTIONS);
-    println!(
-        "a cell's values asked for: median {median:.2?}, 99th percentile {late:.2?}, longest {longest:.2?}"
-    );
-
-    let busy = processor();
+    std::thread::sleep(Duration::from_secs(1));
+    let (busy, woken) = (this.processor(), this.wakeups());
     std::thread::sleep(Duration::from_secs(5));
-    println!("idle for 5 s: processor {:.0?}", processor().saturating_sub(busy));
+    // One of them is this thread's own.
+    let (busy, woken) = (this.processor().saturating_sub(busy), (this.wakeups() - woken).saturating_sub(1));
+    println!("idle for 5 s: processor {busy:.0?}, {woken} wakeups");
     drop(session);
+    settling(&reference, &candidate);
 
     // Its header names the sidecar of the trace that it is a copy of.
     let growing = folder.path().join("growing.jsonl");
@@ -216,11 +147,9 @@ fn main() {
         let begun = Instant::now();
         let writer = scope.spawn(|| grow(&candidate, &growing, &written, &stop));
         wait(&session, |s| s.candidate.positions >= 8);
-        let [median, late, longest] = questions(&session, 8, |n| n == 0 || !writer.is_finished());
+        let times = questions(&session, 8, |n| n == 0 || !writer.is_finished());
         let rate = (written.load(Ordering::Relaxed) >> 20) as f64 / begun.elapsed().as_secs_f64();
-        println!(
-            "asked for while a trace grows by {rate:.0} MB/s: median {median:.2?}, 99th percentile {late:.2?}, longest {longest:.2?}"
-        );
+        println!("asked for while a trace grows by {rate:.0} MB/s: {}", in_words(&times));
         wait(&session, |s| s.candidate.positions == positions);
         println!("{:.2?} after the first byte everything of it was taken in", begun.elapsed());
         stop.store(true, Ordering::Relaxed);

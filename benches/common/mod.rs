@@ -1,6 +1,9 @@
 //! What benches that print their own figures share.
 #![allow(dead_code, reason = "every bench uses its own part of it")]
 
+pub mod pty;
+pub mod traces;
+
 use std::fs;
 use std::time::Duration;
 

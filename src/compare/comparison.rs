@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::Verdict;
 use super::align::{self, Alignment, Tokens};
-use super::column::{Column, Detail, Figures, Presence};
+use super::column::{Column, Detail, Presence};
 use super::correlate::Fingerprints;
 use super::evaluate::Rules;
 use super::evidence::NodeStats;
+use super::figures::Figures;
 use super::judge::{self, Case};
 use super::noise::Noise;
 use super::reading::{Reader, Reading};
@@ -101,12 +102,19 @@ impl Comparison {
         self.unseen.extend(again);
     }
 
-    /// Whether all positions should be looked at together before anything is concluded from them.
+    /// Whether all positions should be looked at together before anything is concluded from them: there are
+    /// enough new ones, or that is urgent.
     pub fn is_due(&self, reference: &Store, candidate: &Store) -> bool {
         let grown = self.columns.len().abs_diff(self.evaluated);
+        let enough = !self.is_settled() && grown * 8 >= self.columns.len();
+        enough || self.is_urgent(reference, candidate)
+    }
+
+    /// Whether what is known may be wrong before all positions are looked at together: something raises an
+    /// alarm, was taken back, or is the last of all.
+    pub fn is_urgent(&self, reference: &Store, candidate: &Store) -> bool {
         let over = self.concluded || (reference.has_ended() && candidate.has_ended());
-        !self.is_settled()
-            && (self.stats_stale || over || self.is_alarmed() || grown * 8 >= self.columns.len())
+        !self.is_settled() && (self.stats_stale || over || self.is_alarmed())
     }
 
     /// No alarm is raised under rules that have not seen what raises it.
@@ -358,7 +366,7 @@ impl Comparison {
         });
         if presence.iter().all(|p| matches!(p, Presence::Pending | Presence::Absent)) {
             if let Ok(index) = at {
-                self.stats_stale |= !self.details[index].figures.measured.is_empty();
+                self.stats_stale |= !self.details[index].figures.is_empty();
                 self.columns.remove(index);
                 self.details.remove(index);
                 self.fingerprints.remove(position);
@@ -386,7 +394,8 @@ impl Comparison {
             self.rows = rules.lineage.checkpoints().collect();
         }
         rules.remember(&self.details[index].figures);
-        self.details[index].summary = rules.apply(column, &self.details[index].figures);
+        let (column, detail) = (&mut self.columns[index], &mut self.details[index]);
+        (*column, detail.summary) = settling::judge(rules, column, &detail.figures);
     }
 
     fn judge(&mut self) {

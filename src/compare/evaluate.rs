@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::column::{Column, Figures, Summary};
+use super::cells::Judgement;
+use super::column::{Column, Summary};
 use super::evidence::{Context, Entry, NodeStats, entries};
 use super::expect::{Expect, Measured};
+use super::figures::Figures;
 use super::lineage::{Kind, Lineage};
 use super::metrics::worse;
 use super::noise::{Class, Noise};
@@ -119,53 +121,59 @@ impl Rules {
 
     /// Notes the errors that later positions' attention inherits.
     pub fn remember(&mut self, column: &Figures) {
-        for (checkpoint, figures) in &column.measured {
+        for (checkpoint, figures) in column.iter() {
             let site = checkpoint.site();
             if site >= Site::VcurMm && site <= Site::KcurRope {
-                let worst = self.history.entry(*checkpoint).or_insert(0.0);
+                let worst = self.history.entry(checkpoint).or_insert(0.0);
                 *worst = worse((*worst).into(), figures.error.into()) as f32;
             }
         }
     }
 
-    /// Sets severities and origins of a column.
-    pub fn apply(&self, column: &mut Column, figures: &Figures) -> Summary {
+    /// Severities and origins of a column's cells, and what they say together.
+    pub(super) fn apply(&self, column: &Column, figures: &Figures) -> (Vec<Judgement>, Summary) {
         let mut summary = Summary::default();
+        let mut judgements = Vec::with_capacity(column.cells.len());
         // Both are in order of execution.
-        let mut known = figures.measured.iter().peekable();
-        for cell in &mut column.cells {
-            let CellState::Compared { severity, origin, .. } = &mut cell.state else { continue };
+        let mut known = figures.iter().peekable();
+        for cell in &column.cells {
+            judgements.push(Judgement::of(&cell.state));
+            if !matches!(cell.state, CellState::Compared { .. }) {
+                continue;
+            }
             while known.next_if(|(checkpoint, _)| *checkpoint < cell.checkpoint).is_some() {}
             let Some((_, measured)) = known.next_if(|(checkpoint, _)| *checkpoint == cell.checkpoint) else {
                 continue;
             };
-            let unscaled = self.unscaled(figures, cell.checkpoint, measured);
-            let excess = self.excess(figures, cell.checkpoint, measured);
+            let unscaled = self.unscaled(figures, cell.checkpoint, &measured);
+            let excess = self.excess(figures, cell.checkpoint, &measured);
             let mut value = if unscaled.is_nan() { f32::INFINITY } else { unscaled / self.scale };
-            *origin = excess.is_entry();
-            if *origin {
+            let mut origin = excess.is_entry();
+            if origin {
                 value = value.max((excess.ratio / excess.limit) as f32);
             }
             let shows = excess.is_unexplained() || !self.entry_shows;
             if let Some(entry) = self.entry.as_ref().filter(|e| e.checkpoint == cell.checkpoint && shows) {
-                *origin = true;
+                origin = true;
                 value = value.max(entry.strength as f32);
             }
-            *severity = Severity(value);
+            let severity = Severity(value);
+            judgements.pop();
+            judgements.push(Judgement::new(severity, origin));
             summary.cells += 1;
             summary.unscaled = if unscaled.is_nan() { f32::INFINITY } else { summary.unscaled.max(unscaled) };
             if severity.is_beyond_noise() {
                 summary.beyond += 1;
                 summary.first_beyond.get_or_insert(cell.checkpoint);
-                if *origin {
+                if origin {
                     summary.origin.get_or_insert(cell.checkpoint);
                 }
             }
             if summary.worst.is_none_or(|(_, w)| value > w.0) {
-                summary.worst = Some((cell.checkpoint, *severity));
+                summary.worst = Some((cell.checkpoint, severity));
             }
         }
-        summary
+        (judgements, summary)
     }
 
     /// The divergence at a cell, put together from its figures.
@@ -256,20 +264,20 @@ pub fn evaluate<'a>(
         // Everything is in order of execution: nothing has to be searched for.
         let mut stats = stats.iter_mut().peekable();
         let mut at = 0;
-        for (checkpoint, measured) in &figures.measured {
-            let excess = rules.excess(figures, *checkpoint, measured);
+        for (checkpoint, measured) in figures.iter() {
+            let excess = rules.excess(figures, checkpoint, &measured);
             if excess.is_entry() {
-                cell_entry = Some(cell_entry.map_or(*checkpoint, |c| c.min(*checkpoint)));
+                cell_entry = Some(cell_entry.map_or(checkpoint, |c| c.min(checkpoint)));
             }
-            let own = rules.unscaled(figures, *checkpoint, measured);
-            at += unscaled[at..].iter().take_while(|(c, _)| c < checkpoint).count();
-            if unscaled.get(at).is_none_or(|(c, _)| c != checkpoint) {
-                unscaled.insert(at, (*checkpoint, 0.0));
+            let own = rules.unscaled(figures, checkpoint, &measured);
+            at += unscaled[at..].iter().take_while(|(c, _)| *c < checkpoint).count();
+            if unscaled.get(at).is_none_or(|(c, _)| *c != checkpoint) {
+                unscaled.insert(at, (checkpoint, 0.0));
             }
             let worst = &mut unscaled[at].1;
             *worst = worse((*worst).into(), own.into()) as f32;
-            while stats.next_if(|(c, _)| *c < checkpoint).is_some() {}
-            let Some((_, stat)) = stats.next_if(|(c, _)| *c == checkpoint) else { continue };
+            while stats.next_if(|(c, _)| **c < checkpoint).is_some() {}
+            let Some((_, stat)) = stats.next_if(|(c, _)| **c == checkpoint) else { continue };
             if excess.ratio.is_finite() {
                 // Equal bits are not infinitely better than expected.
                 let log = excess.ratio.max(1e-3).ln();

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use super::align::Tokens;
 use super::cell::{cell_sums, is_per_position};
-use super::column::{Counts, Detail, Lines, Presence, is_compared};
+use super::column::{Counts, Detail, Presence, is_compared};
 use super::correlate::Fingerprints;
 use super::evaluate::Rules;
 use super::evidence::NodeStats;
 use super::expect::Measured;
 use super::lineage::{Kind, Lineage};
+use super::lines::Lines;
 use super::logits::logit_metrics;
 use super::metrics::Sums;
 use super::repeats::{self, Use};
 use super::{CellResult, CellState, Column, Severity};
 use crate::garbage::{Blame, Finding, Look, Repeat, STALE, Sample, Watch, inspect, visible};
-use crate::model::{Checkpoint, Site};
+use crate::model::{Checkpoint, Sequence, Site};
 use crate::trace::{Dtype, Store, Tensor};
 
 /// Tokens that the overlap of two rows of logits is counted over.
@@ -27,6 +28,8 @@ pub const TOP: usize = 10;
 pub(super) struct Reader {
     values: [Tensor; 2],
     visible: Tensor,
+    /// Checkpoints of the position that was read last.
+    usual: Sequence,
     tallies: [Tally; 2],
 }
 
@@ -194,7 +197,7 @@ impl Reader {
             let before = detail.lines.get(checkpoint);
             let unreadable =
                 column.cell(checkpoint).is_some_and(|c| matches!(c.state, CellState::Unreadable));
-            if lines == before && !unreadable && column.cell(checkpoint).is_some_and(is_compared) {
+            if lines == before && !unreadable && column.cell(checkpoint).is_some_and(|c| is_compared(&c)) {
                 continue;
             }
             stale |= detail.figures.get(checkpoint).is_some();
@@ -202,20 +205,17 @@ impl Reader {
             detail.lines.insert(checkpoint, lines);
             Arc::make_mut(&mut detail.figures).remove(checkpoint);
             let state = self.cell(&mut r, rules, column, detail, checkpoint, new);
-            let at = column.cells.binary_search_by_key(&checkpoint, |c| c.checkpoint);
-            match (at, state) {
-                (Ok(index), Some(state)) => column.cells[index].state = state,
-                (Err(index), Some(state)) => column.cells.insert(index, CellResult { checkpoint, state }),
-                (Ok(index), None) => drop(column.cells.remove(index)),
-                (Err(_), None) => {}
+            match state {
+                Some(state) => column.cells.insert(CellResult { checkpoint, state }),
+                None => column.cells.remove(checkpoint),
             }
         }
         detail.counts = Counts::of(&column.cells);
         if column.complete {
             // Nothing more is expected, and there may be thousands of columns.
-            column.cells.shrink_to_fit();
-            Arc::make_mut(&mut detail.figures).measured.shrink_to_fit();
-            detail.lines.shrink();
+            column.cells.pack(&mut self.usual);
+            Arc::make_mut(&mut detail.figures).pack(&mut self.usual);
+            detail.lines.pack(&mut self.usual);
         }
         let Column { garbage_reference, garbage_candidate, .. } = column;
         for ((tally, store), findings) in
@@ -325,7 +325,7 @@ impl Reader {
     ) -> BTreeMap<Checkpoint, NodeStats> {
         let mut stats: BTreeMap<Checkpoint, NodeStats> = BTreeMap::new();
         for column in columns {
-            for cell in column.cells.iter().filter(|c| is_compared(c)) {
+            for cell in column.cells.iter().filter(is_compared) {
                 let read = |side: usize, values: &mut Tensor| {
                     matches!(stores[side].read(column.position, cell.checkpoint, values), Ok(true))
                 };
@@ -345,7 +345,7 @@ impl Reader {
 }
 
 fn forget(column: &mut Column, detail: &mut Detail, checkpoint: Checkpoint) {
-    column.cells.retain(|c| c.checkpoint != checkpoint);
+    column.cells.remove(checkpoint);
     column.garbage_reference.retain(|f| f.checkpoint != checkpoint);
     column.garbage_candidate.retain(|f| f.checkpoint != checkpoint);
     Arc::make_mut(&mut detail.figures).remove(checkpoint);

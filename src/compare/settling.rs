@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::column::{Column, Figures, Summary};
+use super::column::{Column, Summary};
 use super::evaluate::{Rules, evaluate};
 use super::evidence::{Entry, NodeStats};
+use super::figures::Figures;
 use crate::model::Checkpoint;
 
 /// Everything that a look at all positions needs.
@@ -49,7 +50,15 @@ impl Settling {
 
 /// A column under these rules. One that stays as it is keeps its address: whoever shows it need not redraw.
 pub(super) fn judge(rules: &Rules, column: &Arc<Column>, figures: &Figures) -> (Arc<Column>, Summary) {
-    let mut copy = Column::clone(column);
-    let summary = rules.apply(&mut copy, figures);
-    (if copy == **column { Arc::clone(column) } else { Arc::new(copy) }, summary)
+    let (judgements, summary) = rules.apply(column, figures);
+    let now = match column.cells.judged(&judgements) {
+        Some(cells) => Arc::new(Column {
+            cells,
+            garbage_reference: column.garbage_reference.clone(),
+            garbage_candidate: column.garbage_candidate.clone(),
+            ..**column
+        }),
+        None => Arc::clone(column),
+    };
+    (now, summary)
 }

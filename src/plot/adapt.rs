@@ -377,9 +377,9 @@ pub fn positions(scene: &Scene<'_>) -> PositionsData {
     }
 }
 
-fn compared(column: &Column) -> impl Iterator<Item = (&CellMetrics, Severity)> {
-    column.cells.iter().filter_map(|cell| match &cell.state {
-        CellState::Compared { metrics, severity, .. } => Some((metrics, *severity)),
+fn compared(column: &Column) -> impl Iterator<Item = (CellMetrics, Severity)> {
+    column.cells.iter().filter_map(|cell| match cell.state {
+        CellState::Compared { metrics, severity, .. } => Some((metrics, severity)),
         _ => None,
     })
 }

@@ -373,13 +373,16 @@ impl State {
         if self.comparison.is_settled() {
             return false;
         }
-        let quick = || self.run_state() != RunState::Running && Judging::is_quick(&self.comparison);
-        (!busy && (self.judging.wait().is_none() || quick())) || self.is_settling_due()
+        let rested = self.judging.wait().is_none();
+        let idle = || !busy && (rested || self.run_state() != RunState::Running);
+        self.is_settling_due() || if Judging::is_quick(&self.comparison) { idle() } else { rested }
     }
 
     /// Whether nothing is to be concluded before all positions are judged together.
     fn is_settling_due(&self) -> bool {
-        self.comparison.is_due(self.reference.store(), self.candidate.store())
+        let (a, b) = (self.reference.store(), self.candidate.store());
+        self.comparison.is_urgent(a, b)
+            || (Judging::is_quick(&self.comparison) && self.comparison.is_due(a, b))
     }
 
     /// Sees to it that all positions are judged together. Says whether they are by now.

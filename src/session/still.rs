@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{DiagnosisState, Focus, RunState, SideStatus, Snapshot, SourceState, Wanted, look};
-use crate::compare::{Column, Comparison, Verdict};
+use crate::compare::{Cells, Column, Comparison, Verdict};
 use crate::model::Checkpoint;
 use crate::text::{safe, safe_short};
 use crate::trace::{Notes, Store};
@@ -89,7 +89,7 @@ impl<'a> Still<'a> {
 
 /// What a column says of one run alone: its garbage, and nothing about what the other one lacks.
 fn findings(column: &Column) -> Arc<Column> {
-    Arc::new(Column { cells: Vec::new(), logits: None, ..column.clone() })
+    Arc::new(Column { cells: Cells::default(), logits: None, ..column.clone() })
 }
 
 fn model(store: &Store) -> String {

@@ -78,8 +78,8 @@ impl Floors {
         let (class, layers) = (rules.noise.class(), rules.lineage.layers());
         *self.pairs.entry(class).or_default() += 1;
         for (_, figures) in comparison.figures() {
-            for (checkpoint, measured) in &figures.measured {
-                let key = (class, checkpoint.site(), bucket(*checkpoint, layers));
+            for (checkpoint, measured) in figures.iter() {
+                let key = (class, checkpoint.site(), bucket(checkpoint, layers));
                 self.cells.entry(key).or_default().0.push(measured.error);
             }
         }

@@ -1,9 +1,8 @@
 //! The index entries of one position: as they come while it is being recorded, packed afterwards.
 
-use std::sync::Arc;
-
 use super::entry::{Entry, Shapes};
 use crate::model::Checkpoint;
+use crate::model::sequence::{self, Sequence};
 
 /// The entries of one position, in order of execution.
 #[derive(Debug)]
@@ -18,7 +17,7 @@ pub enum Cells {
 #[derive(Debug)]
 pub struct Packed {
     /// Most positions have the same ones, and share them.
-    checkpoints: Arc<[Checkpoint]>,
+    checkpoints: Sequence,
     /// The first line and the least offset.
     line: u64,
     offset: u64,
@@ -49,7 +48,7 @@ impl Cells {
     pub fn checkpoints(&self) -> impl Iterator<Item = Checkpoint> + '_ {
         let (open, packed) = match self {
             Self::Open(entries) => (&entries[..], &[][..]),
-            Self::Packed(packed) => (&[][..], &*packed.checkpoints),
+            Self::Packed(packed) => (&[][..], &packed.checkpoints[..]),
         };
         open.iter().map(|entry| entry.checkpoint).chain(packed.iter().copied())
     }
@@ -70,11 +69,9 @@ impl Cells {
     pub fn get(&self, checkpoint: Checkpoint, shapes: &Shapes) -> Option<Entry> {
         match self {
             Self::Open(entries) => {
-                entries.binary_search_by_key(&checkpoint, |e| e.checkpoint).ok().map(|at| entries[at])
+                sequence::place(entries, checkpoint, |e| e.checkpoint).ok().map(|at| entries[at])
             }
-            Self::Packed(packed) => {
-                packed.checkpoints.binary_search(&checkpoint).ok().map(|at| packed.get(at, shapes))
-            }
+            Self::Packed(packed) => packed.checkpoints.find(checkpoint).map(|at| packed.get(at, shapes)),
         }
     }
 
@@ -84,12 +81,7 @@ impl Cells {
             *self = Self::Open((0..packed.entries.len()).map(|at| packed.get(at, shapes)).collect());
         }
         let Self::Open(entries) = self else { return None };
-        // Traces are written in order of execution, so this is nearly always the end.
-        if entries.last().is_none_or(|last| last.checkpoint < entry.checkpoint) {
-            entries.push(entry);
-            return None;
-        }
-        match entries.binary_search_by_key(&entry.checkpoint, |e| e.checkpoint) {
+        match sequence::place(entries, entry.checkpoint, |e| e.checkpoint) {
             Ok(at) => Some(std::mem::replace(&mut entries[at], entry)),
             Err(at) => {
                 entries.insert(at, entry);
@@ -98,17 +90,14 @@ impl Cells {
         }
     }
 
-    /// Makes it small, as nothing more is expected; `like` are the checkpoints of another position. Where
-    /// an entry is out of the ordinary, all stay as they are.
-    pub fn pack(&mut self, shapes: &Shapes, like: &mut Arc<[Checkpoint]>) {
+    /// Makes it small, as nothing more is expected. Where an entry is out of the ordinary, all stay as they are.
+    pub fn pack(&mut self, shapes: &Shapes, usual: &mut Sequence) {
         let Self::Open(entries) = self else { return };
         entries.shrink_to_fit();
         let Some(small) = pack(entries, shapes) else { return };
-        if like.len() != entries.len() || like.iter().zip(&*entries).any(|(c, e)| *c != e.checkpoint) {
-            *like = entries.iter().map(|e| e.checkpoint).collect();
-        }
+        let checkpoints = usual.share(entries.iter().map(|e| e.checkpoint));
         let (line, offset) = least(entries);
-        *self = Self::Packed(Packed { checkpoints: Arc::clone(like), line, offset, entries: small });
+        *self = Self::Packed(Packed { checkpoints, line, offset, entries: small });
     }
 }
 
@@ -184,25 +173,24 @@ mod tests {
             cells.entries(shapes).map(|e| e.cell(shapes)).collect()
         };
         let before = all(&cells, &shapes);
-        let mut like: Arc<[Checkpoint]> = Arc::new([]);
-        cells.pack(&shapes, &mut like);
+        let mut usual = Sequence::default();
+        cells.pack(&shapes, &mut usual);
         assert!(matches!(cells, Cells::Packed(_)));
         assert_eq!(all(&cells, &shapes), before);
-        assert!(cells.checkpoints().eq(like.iter().copied()) && like.len() == 3);
+        assert!(cells.checkpoints().eq(usual.iter().copied()) && usual.len() == 3);
         let mut other = Cells::default();
         for n in 0..3 {
             other.insert(entry(&mut shapes, sites[n], 16, lines[n], places[n]), &shapes);
         }
-        let first = Arc::clone(&like);
-        other.pack(&shapes, &mut like);
-        assert!(Arc::ptr_eq(&first, &like), "positions share their checkpoints");
+        other.pack(&shapes, &mut usual);
+        assert!(other.checkpoints().eq(cells.checkpoints()));
 
         // What comes again opens it.
         let again = entry(&mut shapes, Site::Kcur, 16, far + 9, places[0]);
         assert_eq!(cells.insert(again, &shapes).map(|e| e.line()), Some(far));
         let got = |cells: &Cells| cells.get(Checkpoint::layer(Site::Kcur, 3), &shapes).map(|e| e.line());
         assert_eq!(got(&cells), Some(far + 9));
-        cells.pack(&shapes, &mut like);
+        cells.pack(&shapes, &mut usual);
         assert_eq!(got(&cells), Some(far + 9));
         assert!(cells.get(Checkpoint::LOGITS, &shapes).is_none());
     }
@@ -215,8 +203,7 @@ mod tests {
             cells.insert(entry(&mut shapes, Site::Qcur, 16, 1, Place::Sidecar { offset: 0 }), &shapes);
             cells.insert(entry(&mut shapes, Site::Kcur, len, line, Place::Sidecar { offset }), &shapes);
             let before: Vec<Cell> = cells.entries(&shapes).map(|e| e.cell(&shapes)).collect();
-            let mut like: Arc<[Checkpoint]> = Arc::new([]);
-            cells.pack(&shapes, &mut like);
+            cells.pack(&shapes, &mut Sequence::default());
             let now: Vec<Cell> = cells.entries(&shapes).map(|e| e.cell(&shapes)).collect();
             assert_eq!(now, before);
             matches!(cells, Cells::Packed(_))

@@ -1,7 +1,6 @@
 //! What a trace says, without its values: tokens and cells by position.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::Header;
 use super::arrivals::Arrivals;
@@ -12,7 +11,7 @@ use super::limits::MAX_QUOTE;
 use super::names::Names;
 use super::record::{RawPlace, Record, TensorRecord};
 use super::sidecar::Sidecar;
-use crate::model::Checkpoint;
+use crate::model::{Checkpoint, Sequence};
 
 /// Everything known about one position.
 #[derive(Debug, Default)]
@@ -57,7 +56,7 @@ pub struct Index {
     waiting: BTreeMap<(u32, Checkpoint), u64>,
     shapes: Shapes,
     /// Checkpoints of the position that was packed last.
-    usual: Arc<[Checkpoint]>,
+    usual: Sequence,
     /// Columns that the writer said are complete.
     complete: usize,
     names: Names,

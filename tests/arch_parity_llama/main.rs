@@ -111,7 +111,7 @@ fn check(shape: &Shape, mix: &str) {
     comparison.conclude(&reference, &candidate);
     let verdict = comparison.verdict();
     let cells = comparison.columns().iter().flat_map(|column| &column.cells);
-    let beyond: Vec<&CellResult> = cells.filter(|cell| is_beyond_noise(cell)).collect();
+    let beyond: Vec<CellResult> = cells.filter(|cell| is_beyond_noise(cell)).collect();
     let (place, coverage) = match &*verdict {
         Verdict::WithinNoise { worst: Some((position, checkpoint, severity)), coverage } => {
             (format!("worst {checkpoint} at {position} {:.2}× noise", severity.0), coverage)

@@ -1,5 +1,7 @@
-//! What the map and the strip of tokens show of each position: computed once a column, not once a frame.
+//! What the map and the strip of tokens show of each position: computed once a column and not once a frame,
+//! and only of those that are looked at.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::{Row, Rows};
@@ -56,6 +58,26 @@ pub struct ColumnMarks {
     pub all: Mark,
     /// The finding that the flag shows: the engines' before the instruments'.
     pub garbage: Option<(char, Blame)>,
+}
+
+/// A position whose marks are folded when they are first looked at: a newer snapshot may hold thousands.
+#[derive(Debug)]
+pub(super) struct Folded {
+    /// What is folded.
+    pub column: Arc<Column>,
+    marks: OnceCell<ColumnMarks>,
+}
+
+impl Folded {
+    /// Nothing is folded yet.
+    pub fn new(column: Arc<Column>) -> Self {
+        Self { column, marks: OnceCell::new() }
+    }
+
+    /// Its marks. The rows are those of the snapshot that it came with.
+    pub fn marks(&self, rows: &Rows) -> &ColumnMarks {
+        self.marks.get_or_init(|| ColumnMarks::new(Arc::clone(&self.column), rows))
+    }
 }
 
 impl ColumnMarks {

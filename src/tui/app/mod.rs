@@ -27,6 +27,7 @@ use diagnosis::{FaultyCells, faulty_cells, same_diagnosis};
 use entry::Entry;
 use history::History;
 use lists::Lists;
+use marks::Folded;
 pub use marks::{ColumnMarks, Mark, divergences, findings};
 pub use overlay::bookmarks::Bookmarks;
 pub use overlay::typed::Typed;
@@ -50,7 +51,7 @@ use crate::tui::views::{RowsOf, View};
 pub struct App {
     snapshot: Arc<Snapshot>,
     rows: Rows,
-    marks: Vec<ColumnMarks>,
+    marks: Vec<Folded>,
     axis: Vec<Slot>,
     cursor: Cursor,
     /// What scrolled panes are centred on: the cursor, except that a click leaves them where they are.
@@ -187,7 +188,7 @@ impl App {
         for column in &snapshot.columns {
             while old.next_if(|m| m.column.position < column.position).is_some() {}
             let kept = old.next_if(|m| !new_rows && Arc::ptr_eq(&m.column, column));
-            self.marks.push(kept.unwrap_or_else(|| ColumnMarks::new(Arc::clone(column), &self.rows)));
+            self.marks.push(kept.unwrap_or_else(|| Folded::new(Arc::clone(column))));
         }
         self.axis = axis(&snapshot);
         if let Some(focus) = &snapshot.focus
@@ -235,9 +236,9 @@ impl App {
             }
         }
         if self.following {
-            let newest = self.marks.iter().rev().find(|m| m.all.shade != crate::palette::Shade::Empty);
-            if let Some(marks) = newest {
-                self.cursor.position = marks.column.position;
+            let shows = |folded: &&Folded| folded.marks(&self.rows).all.shade != crate::palette::Shade::Empty;
+            if let Some(newest) = self.marks.iter().rev().find(shows) {
+                self.cursor.position = newest.column.position;
             } else if let Some(slot) = self.axis.last() {
                 self.cursor.position = slot.position;
             }
@@ -444,17 +445,18 @@ impl App {
 
     /// The marks at a place of the axis.
     pub fn slot_marks(&self, slot: Slot) -> Option<&ColumnMarks> {
-        self.marks.get(slot.column?)
+        self.marks.get(slot.column?).map(|folded| folded.marks(&self.rows))
     }
 
     /// The marks of a position.
     pub fn marks(&self, position: u32) -> Option<&ColumnMarks> {
-        self.marks.binary_search_by_key(&position, |m| m.column.position).ok().map(|i| &self.marks[i])
+        let at = self.marks.binary_search_by_key(&position, |m| m.column.position).ok()?;
+        Some(self.marks[at].marks(&self.rows))
     }
 
     /// The state of the cell under the cursor.
-    pub fn cell(&self) -> Option<&CellState> {
-        self.marks(self.cursor.position)?.column.cell(self.cursor.checkpoint).map(|c| &c.state)
+    pub fn cell(&self) -> Option<CellState> {
+        self.marks(self.cursor.position)?.column.cell(self.cursor.checkpoint).map(|c| c.state)
     }
 
     /// The map's rows in order of execution: layers, or the checkpoints of the cursor's layer.

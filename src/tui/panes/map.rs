@@ -87,7 +87,7 @@ impl Geometry {
         let columns = width / column_width as usize;
         let anchor = app.anchor();
         let here = app.slot(anchor.position).unwrap_or(0);
-        let first_slot = if bin == 1 { window(here, columns, slots) } else { 0 };
+        let first_slot = if bin == 1 { page(here, columns, slots) } else { 0 };
         let row_of = |checkpoint| rows.iter().rev().position(|r| r.contains(checkpoint));
         let row_here = row_of(anchor.checkpoint).or_else(|| row_of(app.cursor().checkpoint)).unwrap_or(0);
         let first_row = if row_bin == 1 {
@@ -127,6 +127,14 @@ impl Geometry {
         let start = (self.first_slot + column * self.bin).min(slots);
         start..(start + self.bin).min(slots)
     }
+}
+
+/// As [`window`], in steps of a quarter: nearly always a move of the cursor leaves the picture where it is, and
+/// little has to be sent to the terminal. At the end there may be room for what comes.
+fn page(here: usize, visible: usize, all: usize) -> usize {
+    let step = (visible / 4).max(1);
+    let last = all.saturating_sub(visible).div_ceil(step) * step;
+    (here.saturating_sub(visible / 2) / step * step).min(last)
 }
 
 /// First of `visible` places out of `all` such that `here` is among them, near the middle.
@@ -366,6 +374,26 @@ fn draw_ruler(context: Context<'_>, geometry: &Geometry, buf: &mut Buffer) {
         if round && *x >= free && (end <= taken.start || *x >= taken.end) && !covers {
             write(*x, label, theme.style(Role::Dim));
             free = end + 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_show_the_cursor_and_stay_while_it_moves() {
+        for (visible, all) in [(1, 1), (1, 9), (3, 7), (40, 41), (120, 4096), (297, 4096), (10, 5)] {
+            let mut turned = 0;
+            for here in 0..all {
+                let first = page(here, visible, all);
+                assert!((first..first + visible).contains(&here), "{here} of {all} in {visible}: {first}");
+                turned += usize::from(here > 0 && first != page(here - 1, visible, all));
+            }
+            assert!(turned <= 4 * all / visible + 1, "{visible} of {all}: {turned} times");
+            let empty = (page(all - 1, visible, all) + visible).saturating_sub(all.max(visible));
+            assert!(empty <= visible / 4, "{visible} of {all}: {empty} columns empty");
         }
     }
 }

@@ -200,12 +200,12 @@ fn limit_at(width: usize) -> usize {
     width * FIRST_BEYOND as usize / TABLE_LEN
 }
 
-fn mark_of(app: &App, checkpoint: Checkpoint) -> (Mark, Option<&CellState>) {
+fn mark_of(app: &App, checkpoint: Checkpoint) -> (Mark, Option<CellState>) {
     let position = app.cursor().position;
     let cell = app.marks(position).and_then(|marks| marks.column.cell(checkpoint));
     let first = app.first() == Some((position, checkpoint));
     let mark = cell.map(|cell| Mark::of(&cell.state)).unwrap_or_default();
-    (Mark { first, origin: mark.origin || first, ..mark }, cell.map(|cell| &cell.state))
+    (Mark { first, origin: mark.origin || first, ..mark }, cell.map(|cell| cell.state))
 }
 
 fn row_line(
@@ -257,7 +257,7 @@ fn row_line(
                 _ if mark.is_beyond() => Role::Bad,
                 _ => Role::Good,
             };
-            (times(*severity), figure(metrics.nmse), role)
+            (times(severity), figure(metrics.nmse), role)
         }
         Some(CellState::ReferenceOnly) => ("ref only".to_owned(), String::new(), Role::Missing),
         Some(CellState::CandidateOnly) => ("cand only".to_owned(), String::new(), Role::Missing),

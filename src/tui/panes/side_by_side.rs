@@ -158,7 +158,7 @@ fn metrics(context: Context<'_>, focus: &Focus, terse: bool) -> Line<'static> {
     let theme = context.theme;
     // The comparison may have learnt more since the values were read.
     let (metrics, severity) = match context.app.cell() {
-        Some(&CellState::Compared { metrics, severity, .. }) if context.app.shown().is_current() => {
+        Some(CellState::Compared { metrics, severity, .. }) if context.app.shown().is_current() => {
             (Some(metrics), Some(severity))
         }
         _ => (focus.metrics, focus.severity),
