@@ -5,10 +5,10 @@
 //! JSON lines. What is drawn goes through the program's own backend into a writer that counts. Times are
 //! processor time of the thread that draws, so that other programs on the machine do not count.
 //!
-//! - *key*: an arrow moves the cursor and a frame is drawn;
-//! - *values*: the session's answer for the new cell comes, and a frame is drawn with it;
-//! - *step*: a snapshot with one new position comes while the cursor follows the newest;
-//! - bytes of a step are those of both frames that it makes: the step's and that of the new cell's values.
+//! - *key*: a key moves the cursor, the session answers with the new cell's values, and a frame is drawn;
+//! - *late*: the answer takes longer than a frame waits for it, and what was there is drawn dimmed;
+//! - *step*: a snapshot with one new position comes while the cursor follows the newest, the session answers
+//!   with the values there, and a frame is drawn.
 
 #![allow(clippy::print_stdout, reason = "a bench talks")]
 
@@ -132,16 +132,23 @@ impl Frames {
     }
 }
 
-/// The cursor moves through the middle of the session.
-fn keys(shown: &mut Shown, scene: &Scene, frames: usize) -> [Frames; 2] {
+/// The cursor moves through the middle of the session; answers come in time, or late.
+fn keys(shown: &mut Shown, scene: &Scene, frames: usize, late: bool) -> Frames {
     let middle = Target { position: Some(scene.positions / 2), ..Target::default() };
     shown.frame(|app| app.update(Action::Jump(middle)));
-    let mut all = [Frames::default(), Frames::default()];
+    let mut all = Frames::default();
     for action in MOVES.iter().cycle().take(frames) {
-        all[0].add(shown.frame(|app| app.update(action.clone())));
-        if let Some(answer) = shown.answer(scene) {
-            all[1].add(shown.take(answer));
+        let (mut frame, mut before) = (None, Duration::ZERO);
+        if late {
+            frame = Some(shown.frame(|app| app.update(action.clone())));
+        } else {
+            let begun = common::processor_of_thread();
+            shown.app.update(action.clone());
+            before = common::processor_of_thread().saturating_sub(begun);
         }
+        let answer = shown.answer(scene).unwrap_or_else(|| Arc::clone(shown.app.snapshot()));
+        let (time, bytes) = shown.take(answer);
+        all.add(frame.unwrap_or((before + time, bytes)));
     }
     all
 }
@@ -154,13 +161,14 @@ fn steps(shown: &mut Shown, scene: &Scene, whole: &Snapshot, steps: usize) -> Fr
     shown.frame(|app| app.update(Action::Follow));
     let mut all = Frames::default();
     for n in first + 1..=whole.columns.len() {
-        let newer =
-            Snapshot { focus: shown.app.snapshot().focus.clone(), ..Snapshot::clone(&up_to(whole, n)) };
-        let (time, mut bytes) = shown.take(Arc::new(newer));
-        if let Some(answer) = shown.answer(scene) {
-            bytes += shown.take(answer).1;
-        }
-        all.add((time, bytes));
+        let focus = shown.app.snapshot().focus.clone();
+        let newer = Arc::new(Snapshot { focus, ..Snapshot::clone(&up_to(whole, n)) });
+        let begun = common::processor_of_thread();
+        shown.app.set_snapshot(newer);
+        let before = common::processor_of_thread().saturating_sub(begun);
+        let answer = shown.answer(scene).unwrap_or_else(|| Arc::clone(shown.app.snapshot()));
+        let (time, bytes) = shown.take(answer);
+        all.add((before + time, bytes));
     }
     all
 }
@@ -195,13 +203,13 @@ fn main() {
         println!("milliseconds of processor time a frame and kilobytes sent: median, 99th percentile\n");
         println!(
             "{:<20} {:>16} {:>16} {:>16} {:>16} {:>16}",
-            "", "key", "values", "step", "kB a key", "kB a step"
+            "", "key", "late", "step", "kB a key", "kB a step"
         );
     }
     for size in SIZES {
         for &view in View::ALL {
             let mut shown = Shown::new(&whole, view, size);
-            let [key, values] = keys(&mut shown, &scene, frames);
+            let [key, late] = [false, true].map(|late| keys(&mut shown, &scene, frames, late));
             let step = steps(&mut shown, &scene, &whole, new);
             let name = format!("{}×{} {}", size.0, size.1, view.info().id);
             if json {
@@ -209,7 +217,7 @@ fn main() {
                 let bytes = |f: &Frames| [f.bytes.median(), f.bytes.late()];
                 let line = serde_json::json!({
                     "width": size.0, "height": size.1, "view": view.info().id, "cells": cells,
-                    "key_ms": times(&key), "values_ms": times(&values), "step_ms": times(&step),
+                    "key_ms": times(&key), "late_ms": times(&late), "step_ms": times(&step),
                     "key_bytes": bytes(&key), "step_bytes": bytes(&step),
                 });
                 println!("{line}");
@@ -221,7 +229,7 @@ fn main() {
             println!(
                 "{name:<20} {:>16} {:>16} {:>16} {:>16} {:>16}",
                 times(&key),
-                times(&values),
+                times(&late),
                 times(&step),
                 bytes(&key),
                 bytes(&step)

@@ -27,6 +27,9 @@ use crate::session::{Command, Link};
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(16);
+/// How long a frame waits for the values that it asks for: an idle session has them in one millisecond, and one
+/// frame then does for two, of which the first would show the old values dimmed.
+const ANSWER: Duration = Duration::from_millis(8);
 /// How soon a full command channel is tried again.
 const RETRY: Duration = Duration::from_millis(25);
 /// Commands that wait for a busy session; more are refused.
@@ -108,6 +111,8 @@ impl EventLoop {
     pub(super) async fn run(mut self) -> Result<Left, TuiError> {
         let mut events = EventStream::new();
         let mut next_frame = Instant::now();
+        // Until when the next frame waits for values.
+        let mut held: Option<Instant> = None;
         for key in std::mem::take(&mut self.early) {
             if let Flow::End(ended) = self.event(&Event::Key(key))? {
                 return Ok(self.leave(ended));
@@ -115,12 +120,14 @@ impl EventLoop {
         }
         loop {
             self.send();
-            let draw = self.dirty && Instant::now() >= next_frame;
-            if draw || !self.dirty {
-                // Once a frame, so that a held key asks for what it passes only where it is seen.
-                self.ask_for_focus();
+            let now = Instant::now();
+            let due = self.dirty && now >= next_frame;
+            // Once a frame, so that a held key asks for what it passes only where it is seen.
+            if (due || !self.dirty) && self.ask_for_focus() && held.is_none() {
+                held = Some(now + ANSWER);
             }
-            if draw {
+            held = held.filter(|&until| now < until && !self.app.is_answered());
+            if due && held.is_none() {
                 self.dirty = false;
                 let context = Context::new(&self.app, &self.theme, &self.keymap);
                 self.screen
@@ -149,7 +156,7 @@ impl EventLoop {
                     self.dirty = true;
                     Flow::GoOn
                 }
-                () = sleep_until(next_frame), if self.dirty => Flow::GoOn,
+                () = sleep_until(held.map_or(next_frame, |until| until.max(next_frame))), if self.dirty => Flow::GoOn,
                 () = sleep_until(retry), if self.has_unsent() => Flow::GoOn,
             };
             if let Flow::End(ended) = flow {
@@ -293,13 +300,14 @@ impl EventLoop {
         }
     }
 
-    /// Asks for the cell under the cursor, if that was not done yet.
-    fn ask_for_focus(&mut self) {
-        if let Some(command) = self.app.wanted_focus()
-            && !matches!(self.link.commands.try_send(command), Err(TrySendError::Full(_)))
-        {
+    /// Asks for the cell under the cursor, if that was not done yet. Says whether it did.
+    fn ask_for_focus(&mut self) -> bool {
+        let Some(command) = self.app.wanted_focus() else { return false };
+        let sent = !matches!(self.link.commands.try_send(command), Err(TrySendError::Full(_)));
+        if sent {
             self.app.asked_for_focus();
         }
+        sent
     }
 }
 

@@ -300,6 +300,11 @@ impl App {
         self.asked = Some(self.wanted());
     }
 
+    /// Whether what was asked for last is here, as far as there is such a thing.
+    pub fn is_answered(&self) -> bool {
+        self.asked.is_none_or(|asked| self.focus.as_deref().is_some_and(|focus| focus.wanted == asked))
+    }
+
     /// The values under the cursor, or the last ones known.
     pub fn shown(&self) -> Shown<'_> {
         match &self.focus {
