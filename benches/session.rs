@@ -18,10 +18,8 @@ use std::time::{Duration, Instant};
 use common::traces::{LAYERS, SITES, grow, write};
 use common::{Process, Sample, in_words};
 use paritty::compare::Comparison;
-use paritty::engine::cpu::CpuOptions;
-use paritty::fault::Injections;
-use paritty::model::{CaptureSet, Checkpoint};
-use paritty::session::{Command, Config, Session, Snapshot, Source, SourceState, Tokens, Wanted};
+use paritty::model::Checkpoint;
+use paritty::session::{Command, Config, Session, Snapshot, Source, SourceState, Wanted};
 use paritty::trace::Store;
 
 /// Values of a row.
@@ -29,20 +27,8 @@ const WIDTH: usize = 4;
 const QUESTIONS: usize = 200;
 
 fn config(reference: PathBuf, candidate: PathBuf) -> Config {
-    Config {
-        model: Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/shakespeare-f16.gguf"),
-        reference: Source::Trace(reference),
-        candidate: Source::Trace(candidate),
-        tokens: Tokens::FromTrace,
-        generate: 0,
-        context: None,
-        patience: Duration::from_mins(1),
-        capture: CaptureSet::All,
-        cpu: CpuOptions::default(),
-        faults: Injections::default(),
-        replay: None,
-        running: true,
-    }
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/shakespeare-f16.gguf");
+    Config::new(model, Source::Trace(reference), Source::Trace(candidate))
 }
 
 fn wait(session: &Session, what: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {

@@ -8,9 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paritty::compare::Verdict;
-use paritty::engine::cpu::CpuOptions;
-use paritty::fault::Injections;
-use paritty::model::CaptureSet;
 use paritty::session::headless::{self, Limits};
 use paritty::session::{Command, Config, Session, Snapshot, Source, SourceState, Tokens};
 
@@ -25,19 +22,10 @@ fn asset(path: &str) -> PathBuf {
 
 /// The recorded llama.cpp beside the program `command`.
 fn against_recorded(command: &str) -> Config {
+    let reference = Source::Trace(asset("traces/shakespeare-f16.jsonl"));
     Config {
-        model: asset("models/shakespeare-f16.gguf"),
-        reference: Source::Trace(asset("traces/shakespeare-f16.jsonl")),
-        candidate: Source::Program(command.to_owned()),
-        tokens: Tokens::FromTrace,
-        generate: 0,
-        context: None,
         patience: PATIENCE,
-        capture: CaptureSet::All,
-        cpu: CpuOptions::default(),
-        faults: Injections::default(),
-        replay: None,
-        running: true,
+        ..Config::new(asset("models/shakespeare-f16.gguf"), reference, Source::Program(command.to_owned()))
     }
 }
 

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paritty::compare::Verdict;
-use paritty::engine::cpu::CpuOptions;
 use paritty::fault::Injections;
-use paritty::model::{CaptureSet, Checkpoint, Site};
+use paritty::model::{Checkpoint, Site};
 use paritty::session::headless::{self, Limits};
 use paritty::session::{
     Command, Config, Pace, RunState, Session, Snapshot, Source, SourceState, Tokens, Wanted,
@@ -23,20 +22,7 @@ fn asset(path: &str) -> PathBuf {
 }
 
 fn config(reference: Source, candidate: Source) -> Config {
-    Config {
-        model: asset("models/shakespeare-f16.gguf"),
-        reference,
-        candidate,
-        tokens: Tokens::FromTrace,
-        generate: 0,
-        context: None,
-        patience: Duration::from_mins(1),
-        capture: CaptureSet::All,
-        cpu: CpuOptions::default(),
-        faults: Injections::default(),
-        replay: None,
-        running: true,
-    }
+    Config::new(asset("models/shakespeare-f16.gguf"), reference, candidate)
 }
 
 fn run(config: &Config, steps: Option<u32>) -> (Session, Arc<Snapshot>) {

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paritty::compare::{Comparison, Ranking};
-use paritty::engine::cpu::CpuOptions;
 use paritty::fault::Injections;
-use paritty::model::{CaptureSet, Checkpoint, Site};
+use paritty::model::{Checkpoint, Site};
 use paritty::session::headless::{self, Limits};
 use paritty::session::{
     Command, Config, DiagnosisState, Focus, Needs, Session, Snapshot, Source, Still, Tokens, Wanted, Which,
@@ -31,19 +30,12 @@ fn recorded(name: &str) -> PathBuf {
 
 /// A recorded run on one side, our engine on the other.
 fn config(fault: Option<&str>) -> Config {
+    let reference = Source::Trace(recorded("shakespeare-f16"));
     Config {
-        model: asset("models/shakespeare-f16.gguf"),
-        reference: Source::Trace(recorded("shakespeare-f16")),
-        candidate: Source::Cpu,
-        tokens: Tokens::FromTrace,
-        generate: 0,
-        context: None,
         patience: PATIENCE,
-        capture: CaptureSet::All,
-        cpu: CpuOptions::default(),
         faults: Injections::new(fault.map(|f| f.parse().unwrap()).into_iter().collect()),
-        replay: None,
         running: false,
+        ..Config::new(asset("models/shakespeare-f16.gguf"), reference, Source::Cpu)
     }
 }
 

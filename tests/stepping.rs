@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use paritty::compare::{Column, Verdict};
 use paritty::engine::cpu::CpuOptions;
 use paritty::fault::Injections;
-use paritty::model::{CaptureSet, Checkpoint};
+use paritty::model::Checkpoint;
 use paritty::session::{
     CHANGES, Command, Config, Feed, Link, Pace, RunState, STOPS, Session, Snapshot, Source, SourceState,
     Stop, Tokens,
@@ -26,19 +26,12 @@ fn asset(path: &str) -> PathBuf {
 
 /// The recorded llama.cpp, 16 positions, beside our engine, which waits for commands.
 fn recorded() -> Config {
+    let reference = Source::Trace(asset("traces/shakespeare-f16.jsonl"));
     Config {
-        model: asset("models/shakespeare-f16.gguf"),
-        reference: Source::Trace(asset("traces/shakespeare-f16.jsonl")),
-        candidate: Source::Cpu,
-        tokens: Tokens::FromTrace,
-        generate: 0,
-        context: None,
         patience: PATIENCE,
-        capture: CaptureSet::All,
         cpu: CpuOptions { threads: 1, kv_f16: false },
-        faults: Injections::default(),
-        replay: None,
         running: false,
+        ..Config::new(asset("models/shakespeare-f16.gguf"), reference, Source::Cpu)
     }
 }
 

@@ -311,7 +311,6 @@ fn the_demo_leads_to_its_fault_and_exports_a_picture() {
     session.wait_for("DIVERGED");
     session.wait_for("rope-2");
     session.keys("l");
-    session.wait_for("reading …");
     session.keys("f");
     session.wait_for("layer 2 · position");
     session.wait("finished", |s| s.contents().contains("finished"));

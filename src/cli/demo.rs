@@ -8,10 +8,8 @@ use clap::Args;
 
 use super::screen::{Keep, ScreenArgs};
 use super::{Outcome, assets};
-use crate::engine::cpu::CpuOptions;
 use crate::fault::{FAULTS, Injection, Injections};
-use crate::model::CaptureSet;
-use crate::session::{Config, Pace, Source, Tokens};
+use crate::session::{Config, Pace, Source};
 
 /// The model that the demo shows if none is named: quantised as most downloads are.
 const DEFAULT_MODEL: &str = "shakespeare-q4_k_m";
@@ -58,18 +56,9 @@ impl DemoArgs {
         })?;
         let pace = if self.screen.headless() { Duration::ZERO } else { REPLAY_PAUSE };
         let config = Config {
-            model: demo.model.clone(),
-            reference: Source::Trace(demo.trace.clone()),
-            candidate: Source::Cpu,
-            tokens: Tokens::FromTrace,
-            generate: 0,
-            context: None,
-            patience: Duration::from_mins(1),
-            capture: CaptureSet::All,
-            cpu: CpuOptions::default(),
             faults,
             replay: Some(Pace { per_position: pace, speed: self.screen.speed() }),
-            running: true,
+            ..Config::new(demo.model.clone(), Source::Trace(demo.trace.clone()), Source::Cpu)
         };
         self.screen.show(&config, Keep::default())
     }

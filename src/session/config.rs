@@ -54,6 +54,26 @@ pub struct Config {
     pub running: bool,
 }
 
+impl Config {
+    /// Two runs of a model that compute from the start what a trace names, with every checkpoint.
+    pub fn new(model: PathBuf, reference: Source, candidate: Source) -> Self {
+        Self {
+            model,
+            reference,
+            candidate,
+            tokens: Tokens::FromTrace,
+            generate: 0,
+            context: None,
+            patience: Duration::from_mins(1),
+            capture: CaptureSet::All,
+            cpu: CpuOptions::default(),
+            faults: Injections::default(),
+            replay: None,
+            running: true,
+        }
+    }
+}
+
 /// Why a session cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {

@@ -59,7 +59,7 @@ fn pipeline(app: &App) -> Vec<String> {
         let cell = marks.and_then(|marks| marks.column.cell(checkpoint));
         let enters = cell.is_some_and(|cell| Mark::of(&cell.state).origin);
         let enters = if enters { ", an error enters here" } else { "" };
-        out.push(format!("  {checkpoint}: {}{enters}", state(cell.map(|cell| &cell.state))));
+        out.push(format!("  {checkpoint}: {}{enters}", state(cell.as_ref().map(|cell| &cell.state))));
     }
     out
 }
