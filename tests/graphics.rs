@@ -173,6 +173,16 @@ fn a_terminal_that_answers_late_or_not_at_all_has_half_blocks_and_its_answer_is_
 }
 
 #[test]
+fn pictures_come_later_where_the_answer_does() {
+    let mut terminal = Terminal::start(None, "", &[]);
+    terminal.wait_for("\x1b[?2026h");
+    terminal.keys("\x1b_Gi=31;OK\x1b\\");
+    terminal.wait_for(KITTY);
+    terminal.keys("q");
+    terminal.end();
+}
+
+#[test]
 fn nothing_is_asked_where_no_pictures_are_wanted() {
     for var in [("NO_COLOR", "1"), ("PARITTY_GRAPHICS", "none"), ("TERM", "xterm")] {
         let mut terminal = Terminal::start(Some("\x1b[?62;4c"), "", &[("COLORTERM", ""), var]);

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::app::{Action, App, Effect, Place, Typed};
 use super::graphics::ask::{self, Asked};
-use super::graphics::late::Late;
+use super::graphics::late::{Heard, Late};
 use super::graphics::{Choice, Found};
 use super::keymap::Keymap;
 use super::panes::Context;
@@ -48,6 +48,8 @@ pub(super) struct EventLoop {
     theme: Theme,
     keymap: Keymap,
     screen: Screen,
+    /// How heatmaps are to be shown.
+    wanted: Choice,
     /// What the terminal said of its graphics.
     asked: Asked,
     graphics: Found,
@@ -95,7 +97,8 @@ impl EventLoop {
             keymap: options.keymap,
             screen,
             early: asked.typed(),
-            late: asked.is_late().then(|| Late::new(std::time::Instant::now())),
+            late: asked.late(),
+            wanted: choice,
             asked,
             graphics,
             link,
@@ -183,8 +186,13 @@ impl EventLoop {
     }
 
     fn event(&mut self, event: &Event) -> Result<Flow, TuiError> {
-        if self.late.as_mut().is_some_and(|late| !late.is_users(event, std::time::Instant::now())) {
-            return Ok(Flow::GoOn);
+        match self.late.as_mut().map(|late| late.hear(event, std::time::Instant::now())) {
+            None | Some(Heard::Users) => {}
+            Some(Heard::Part) => return Ok(Flow::GoOn),
+            Some(Heard::Answer(answer)) => {
+                self.take_late(&answer)?;
+                return Ok(Flow::GoOn);
+            }
         }
         let action = match event {
             &Event::Key(key) => self.keymap.action(key, self.app.place()),
@@ -222,6 +230,18 @@ impl EventLoop {
         Ok(Flow::GoOn)
     }
 
+    /// Takes over what the terminal says of its graphics when nobody waits for it any more.
+    fn take_late(&mut self, answer: &[u8]) -> Result<(), TuiError> {
+        self.asked.take(answer);
+        let found = self.asked.decide(self.wanted);
+        if self.graphics.placing.is_none() && found.placing.is_some() {
+            self.graphics = found;
+            self.screen.show_pictures(&self.graphics).map_err(TuiError::Terminal)?;
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
     /// Shows heatmaps in another way, or says in which they are shown.
     fn show_graphics(&mut self, choice: Option<Choice>) -> Result<(), TuiError> {
         let found = match choice {
@@ -236,7 +256,10 @@ impl EventLoop {
                     .tell(format!("no {choice}: pictures need 256 colours or more, and no NO_COLOR"), true);
                 return Ok(());
             }
-            Some(choice) => self.asked.decide(choice),
+            Some(choice) => {
+                self.wanted = choice;
+                self.asked.decide(choice)
+            }
         };
         let refused = found.placing.is_none() && choice.is_some_and(|choice| choice != Choice::None);
         self.graphics = found;

@@ -1,20 +1,21 @@
 //! Asking the terminal.
 
 use std::io;
+use std::time::Instant;
 #[cfg(unix)]
 use std::{
     fs::File,
     io::{Read as _, Write as _},
     os::fd::{AsFd as _, AsRawFd as _},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crossterm::event::KeyEvent;
 
 use super::Protocol;
 use super::choice::Choice;
-use super::detect::{Answers, Found, MORE_COLORS, QUESTIONS, decide};
-use super::late::keys;
+use super::detect::{Answers, COLORS_OF_SIXELS, Found, MORE_COLORS, QUESTIONS, decide};
+use super::late::{Late, keys};
 use super::picture::{COLORS, CellSize};
 use super::surroundings::Surroundings;
 
@@ -42,9 +43,17 @@ impl Asked {
         }
     }
 
-    /// Whether answers may still come.
-    pub fn is_late(&self) -> bool {
-        self.0.as_ref().is_some_and(|(answers, around)| around.can_be_asked && !answers.complete)
+    /// Keeps the answers from the keys that may still come.
+    pub fn late(&self) -> Option<Late> {
+        let (answers, around) = self.0.as_ref()?;
+        (around.can_be_asked && !answers.complete).then(|| Late::new(Instant::now(), &answers.begun))
+    }
+
+    /// Takes over an answer that has come late.
+    pub fn take(&mut self, answer: &[u8]) {
+        if let Some((answers, _)) = &mut self.0 {
+            answers.take(answer);
+        }
     }
 
     /// What was typed while it was asked.
@@ -64,11 +73,15 @@ pub fn ask(choice: Choice) -> io::Result<Asked> {
         answers.cell = Some(cell);
     }
     let sixel = decide(choice, &around, &answers).placing.is_some_and(|p| p.protocol == Protocol::Sixel);
-    if sixel && answers.complete && answers.colors.is_some_and(|colors| colors < COLORS) {
-        let more = exchange(MORE_COLORS)?;
-        answers.colors = more.colors.or(answers.colors);
-        answers.complete = more.complete;
-        answers.typed.extend_from_slice(&more.typed);
+    for questions in [COLORS_OF_SIXELS, MORE_COLORS] {
+        let few = questions == COLORS_OF_SIXELS || answers.colors.is_some_and(|colors| colors < COLORS);
+        if sixel && answers.complete && few {
+            let more = exchange(questions)?;
+            answers.colors = more.colors.or(answers.colors);
+            answers.complete = more.complete;
+            answers.typed.extend_from_slice(&more.typed);
+            answers.begun = more.begun;
+        }
     }
     Ok(Asked(Some((answers, around))))
 }

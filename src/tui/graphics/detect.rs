@@ -13,11 +13,13 @@ use super::surroundings::{Between, Surroundings};
 const ASKED: &str = "31";
 
 /// The questions: whether it takes pictures by kitty's protocol, what it is called (XTVERSION), how large its
-/// characters are, how many colours sixels may have (XTSMGRAPHICS), and what it can do (DA1).
-pub(super) const QUESTIONS: &str =
-    "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>0q\x1b[16t\x1b[?1;1;0S\x1b[c";
+/// characters are, and what it can do (DA1).
+pub(super) const QUESTIONS: &str = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>0q\x1b[16t\x1b[c";
 
-/// A request for as many colours as a picture has, and the question that ends the waiting.
+/// For a terminal with sixels: how many colours they may have (XTSMGRAPHICS).
+pub(super) const COLORS_OF_SIXELS: &str = "\x1b[?1;1;0S\x1b[c";
+
+/// A request for as many colours as a picture has.
 pub(super) const MORE_COLORS: &str = "\x1b[?1;3;256S\x1b[c";
 
 /// What a terminal said of itself.
@@ -37,6 +39,8 @@ pub struct Answers {
     pub complete: bool,
     /// What was no answer: what the user has typed meanwhile.
     pub typed: Vec<u8>,
+    /// The beginning of an answer whose end has not come.
+    pub begun: Vec<u8>,
 }
 
 impl Answers {
@@ -49,14 +53,14 @@ impl Answers {
             }
             bytes = rest;
         }
-        // Cut off: the beginning of an answer is none of the user's keys.
-        if !bytes.starts_with(b"\x1b") || bytes.len() == 1 {
-            answers.typed.extend_from_slice(bytes);
-        }
+        // The beginning of an answer is none of the user's keys; ESC alone is one.
+        let rest = if bytes.len() == 1 { &mut answers.typed } else { &mut answers.begun };
+        rest.extend_from_slice(bytes);
         answers
     }
 
-    fn take(&mut self, piece: &[u8]) -> bool {
+    /// Takes an answer over; says whether it is one.
+    pub fn take(&mut self, piece: &[u8]) -> bool {
         let string = |start: &[u8]| {
             let body = piece.strip_prefix(start)?.strip_suffix(b"\x1b\\")?;
             Some(String::from_utf8_lossy(body).into_owned())
@@ -202,11 +206,7 @@ mod tests {
         let typed = b"j\x1b[A\xc3\xa4\x1bOB";
         for cut in 0..=XTERM.len() {
             // Keys never arrive within an answer, only between two.
-            if cut == 0
-                || Answers::read(&XTERM[..cut]).typed.is_empty()
-                    && next(&XTERM[cut..]).is_some()
-                    && is_start(cut)
-            {
+            if is_start(cut) {
                 let bytes = [&XTERM[..cut], typed, &XTERM[cut..]].concat();
                 assert_eq!(
                     Answers::read(&bytes),
@@ -219,6 +219,7 @@ mod tests {
             let answers = Answers::read(&XTERM[..end]);
             assert!(!answers.complete);
             assert!(matches!(answers.typed[..], [] | [0x1b]), "{end}: {:?}", answers.typed);
+            assert_eq!(answers.typed.is_empty() && answers.begun.is_empty(), end == 0 || is_start(end));
         }
         for answer in ["\x1b_Gi=31;ENOTSUPPORTED\x1b\\", "\x1b_Gi=3;OK\x1b\\", "\x1b[6;0;0t", "\x1b[?1;3;0S"]
         {

@@ -10,35 +10,60 @@ const LATEST: Duration = Duration::from_secs(5);
 /// Longest answer, in characters.
 const LONGEST: usize = 200;
 
-/// Keeps answers that come late from being taken for keys.
-#[derive(Clone, Copy, Debug)]
+/// What an event is, once answers may come late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The user's.
+    Users,
+    /// Part of an answer.
+    Part,
+    /// The end of an answer; all of its bytes.
+    Answer(Vec<u8>),
+}
+
+/// Keeps answers that come late from being taken for keys, and gathers them.
+#[derive(Clone, Debug)]
 pub struct Late {
     until: Instant,
-    /// Characters of an answer that have been seen.
-    inside: Option<usize>,
+    /// What has come of an answer.
+    inside: Option<Vec<u8>>,
 }
 
 impl Late {
-    /// Answers to questions that were asked just now may come.
-    pub fn new(now: Instant) -> Self {
-        Self { until: now + LATEST, inside: None }
+    /// Answers to questions that were asked just now may come; this has come of the first already.
+    pub fn new(now: Instant, begun: &[u8]) -> Self {
+        Self { until: now + LATEST, inside: (begun.len() > 1).then(|| begun.to_vec()) }
     }
 
-    /// Whether an event is the user's.
-    pub fn is_users(&mut self, event: &Event, now: Instant) -> bool {
+    /// What an event is.
+    pub fn hear(&mut self, event: &Event, now: Instant) -> Heard {
+        let &Event::Key(KeyEvent { code: KeyCode::Char(c), modifiers, .. }) = event else {
+            return Heard::Users;
+        };
         if now > self.until {
-            return true;
+            return Heard::Users;
         }
-        let &Event::Key(KeyEvent { code: KeyCode::Char(c), modifiers, .. }) = event else { return true };
         let alt = modifiers.contains(KeyModifiers::ALT);
-        match (self.inside, c) {
-            // `ESC P` and `ESC _` begin a string, `ESC \` ends it.
-            (None, 'P' | '_') if alt => self.inside = Some(0),
-            (None, _) => return true,
-            (Some(_), '\\') if alt => self.inside = None,
-            (Some(n), _) => self.inside = (n < LONGEST).then_some(n + 1),
+        let Some(mut seen) = self.inside.take() else {
+            // `ESC P` and `ESC _` begin a string.
+            if !(alt && matches!(c, 'P' | '_')) {
+                return Heard::Users;
+            }
+            self.inside = Some(vec![0x1b, c as u8]);
+            return Heard::Part;
+        };
+        if alt {
+            seen.push(0x1b);
         }
-        false
+        seen.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        // `ESC \` ends a string, a letter a sequence.
+        let is_string = !seen.starts_with(b"\x1b[");
+        let ends = if is_string { alt && c == '\\' } else { ('@'..='~').contains(&c) };
+        if ends {
+            return Heard::Answer(seen);
+        }
+        self.inside = (seen.len() < LONGEST).then_some(seen);
+        Heard::Part
     }
 }
 
@@ -112,20 +137,27 @@ mod tests {
     }
 
     #[test]
-    fn a_late_answer_is_not_typed() {
+    fn a_late_answer_is_not_typed_and_not_lost() {
         let now = Instant::now();
         let event = |c: char, modifiers| Event::Key(KeyEvent::new(KeyCode::Char(c), modifiers));
         let (alt, none) = (KeyModifiers::ALT, KeyModifiers::NONE);
-        let mut late = Late::new(now);
-        assert!(late.is_users(&event('q', none), now));
-        let answer =
-            [event('P', alt | KeyModifiers::SHIFT), event('>', none), event('q', none), event('\\', alt)];
-        assert!(answer.iter().all(|event| !late.is_users(event, now)));
-        assert!(late.is_users(&event('q', none), now));
+        let mut late = Late::new(now, b"");
+        assert_eq!(late.hear(&event('q', none), now), Heard::Users);
+        for event in [event('P', alt | KeyModifiers::SHIFT), event('>', none), event('q', none)] {
+            assert_eq!(late.hear(&event, now), Heard::Part);
+        }
+        assert_eq!(late.hear(&event('\\', alt), now), Heard::Answer(b"\x1bP>q\x1b\\".to_vec()));
+        assert_eq!(late.hear(&event('q', none), now), Heard::Users);
         // An answer that never ends does not keep the keys.
-        assert!(!late.is_users(&event('_', alt), now));
-        assert!((0..2 * LONGEST).any(|_| late.is_users(&event('x', none), now)));
+        assert_eq!(late.hear(&event('_', alt), now), Heard::Part);
+        assert!((0..2 * LONGEST).any(|_| late.hear(&event('x', none), now) == Heard::Users));
         let after = now + LATEST + Duration::from_millis(1);
-        assert!(late.is_users(&event('P', alt), after));
+        assert_eq!(late.hear(&event('P', alt), after), Heard::Users);
+        // One that had begun.
+        let mut late = Late::new(now, b"\x1b[?62");
+        assert_eq!(late.hear(&event(';', none), now), Heard::Part);
+        assert_eq!(late.hear(&event('c', none), now), Heard::Answer(b"\x1b[?62;c".to_vec()));
+        assert_eq!(late.hear(&event('c', none), now), Heard::Users);
+        assert_eq!(Late::new(now, b"\x1b").hear(&event('c', none), now), Heard::Users, "Esc is a key");
     }
 }
