@@ -247,7 +247,7 @@ impl EventLoop {
         let found = match choice {
             None => {
                 return {
-                    self.app.tell(self.graphics.to_string(), false);
+                    self.app.tell(format!("graphics: {}", self.graphics), false);
                     Ok(())
                 };
             }
@@ -264,7 +264,7 @@ impl EventLoop {
         let refused = found.placing.is_none() && choice.is_some_and(|choice| choice != Choice::None);
         self.graphics = found;
         self.screen.show_pictures(&self.graphics).map_err(TuiError::Terminal)?;
-        self.app.tell(self.graphics.to_string(), refused);
+        self.app.tell(format!("graphics: {}", self.graphics), refused);
         Ok(())
     }
 

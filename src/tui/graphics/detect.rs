@@ -130,13 +130,13 @@ impl fmt::Display for Found {
         match self.placing {
             Some(Placing { protocol, cell, colors }) => {
                 let name = protocol.name();
-                write!(f, "graphics: {name}, {}×{} pixels a character", cell.width, cell.height)?;
+                write!(f, "{name}, {}×{} pixels a character", cell.width, cell.height)?;
                 if colors < COLORS {
                     write!(f, ", {colors} colours")?;
                 }
                 write!(f, " ({})", self.why)
             }
-            None => write!(f, "graphics: half blocks ({})", self.why),
+            None => write!(f, "half blocks ({})", self.why),
         }
     }
 }
