@@ -44,12 +44,17 @@ impl Rgb {
 
     /// CIE lightness L* of the colour, 0 (black) to 100 (white).
     pub fn lightness(self) -> f32 {
-        let linear = |c: u8| {
-            let c = c as f32 / 255.0;
-            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
-        };
-        let y = 0.2126 * linear(self.0) + 0.7152 * linear(self.1) + 0.0722 * linear(self.2);
+        let [r, g, b] = self.linear();
+        let y = 0.2126 * r + 0.7152 * g + 0.0722 * b;
         if y <= 216.0 / 24389.0 { y * 24389.0 / 27.0 } else { 116.0 * y.cbrt() - 16.0 }
+    }
+
+    /// Red, green and blue light, 0 to 1 (IEC 61966-2-1).
+    pub fn linear(self) -> [f32; 3] {
+        [self.0, self.1, self.2].map(|c| {
+            let c = f32::from(c) / 255.0;
+            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        })
     }
 }
 

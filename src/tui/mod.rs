@@ -7,6 +7,7 @@ pub mod command;
 mod event_loop;
 pub mod graphics;
 pub mod hints;
+mod indexed;
 pub mod key;
 pub mod keymap;
 pub mod kinds;

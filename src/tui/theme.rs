@@ -2,6 +2,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use super::indexed;
 use crate::palette::{self, Ground, Rgb, Roles, Shade};
 use crate::tui::app::Mark;
 
@@ -103,7 +104,7 @@ impl Theme {
     pub fn color(&self, rgb: Rgb) -> Color {
         match self.depth {
             Depth::TrueColor => Color::Rgb(rgb.0, rgb.1, rgb.2),
-            Depth::Indexed256 => Color::Indexed(nearest_256(rgb)),
+            Depth::Indexed256 => Color::Indexed(indexed::nearest(rgb)),
             Depth::Ansi16 | Depth::Mono => Color::Reset,
         }
     }
@@ -218,22 +219,6 @@ impl Theme {
     }
 }
 
-/// The nearest of xterm's colours 16 to 255.
-fn nearest_256(rgb: Rgb) -> u8 {
-    const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
-    let distance = |a: Rgb, b: Rgb| {
-        let d = |x: u8, y: u8| (i32::from(x) - i32::from(y)).pow(2);
-        d(a.0, b.0) + d(a.1, b.1) + d(a.2, b.2)
-    };
-    let nearest = |c: u8| (0..6).min_by_key(|&i: &usize| LEVELS[i].abs_diff(c)).unwrap_or(0);
-    let (r, g, b) = (nearest(rgb.0), nearest(rgb.1), nearest(rgb.2));
-    let cube = Rgb(LEVELS[r], LEVELS[g], LEVELS[b]);
-    let mean = (u16::from(rgb.0) + u16::from(rgb.1) + u16::from(rgb.2)) / 3;
-    let step = (mean.saturating_sub(3) / 10).min(23) as u8;
-    let grey = Rgb(8 + 10 * step, 8 + 10 * step, 8 + 10 * step);
-    if distance(grey, rgb) < distance(cube, rgb) { 232 + step } else { (16 + 36 * r + 6 * g + b) as u8 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,15 +237,6 @@ mod tests {
         assert_eq!(depth(&[("NO_COLOR", "1"), ("COLORTERM", "truecolor")]), Depth::Mono);
         // no-color.org: only when present and not empty.
         assert_eq!(depth(&[("NO_COLOR", ""), ("COLORTERM", "24bit")]), Depth::TrueColor);
-    }
-
-    #[test]
-    fn colours_of_the_cube_and_greys_map_to_themselves() {
-        assert_eq!(nearest_256(Rgb(0, 0, 0)), 16);
-        assert_eq!(nearest_256(Rgb(255, 255, 255)), 231);
-        assert_eq!(nearest_256(Rgb(95, 135, 215)), 16 + 36 + 12 + 4);
-        assert_eq!(nearest_256(Rgb(8, 8, 8)), 232);
-        assert_eq!(nearest_256(Rgb(238, 238, 238)), 255);
     }
 
     #[test]
