@@ -19,11 +19,11 @@ use crate::score::{self, Options, Subject, subject};
 /// Measure how often paritty is right: every mistake, in models of several architectures and weight types.
 ///
 /// Mistakes are made in our engine (and, in a build with llama.cpp, in model files that llama.cpp then runs),
-/// each in the first, a middle and the last layer. Beside them stand pairs of correct runs, on which nothing
+/// each in the first, a middle and the last layer of seven architectures in F32, F16, Q8_0 and Q4_K_M. Beside them stand pairs of correct runs, on which nothing
 /// must be named. The comparison of two runs is scored beside the audit, to show what the audit adds.
 #[derive(Debug, Args)]
 pub struct ScoreArgs {
-    /// Each mistake in one layer of each model, in turns; fewer clean pairs
+    /// Each mistake in one layer of each model, in turns; fewer models and clean pairs
     #[arg(long)]
     quick: bool,
     /// Only mistakes whose id matches this regular expression; no clean pairs
@@ -48,7 +48,7 @@ impl ScoreArgs {
             .tempdir()
             .context("cannot make a temporary folder for traces")?;
         let options = Options { quick: self.quick, faults: self.faults, models: self.models };
-        let subjects = subjects(folder.path(), options.models.as_ref())?;
+        let subjects = subjects(folder.path(), &options)?;
         let style = ProgressStyle::with_template("scoring  {bar:40} {pos}/{len} runs  {eta}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(0).with_style(style);
@@ -74,39 +74,75 @@ impl ScoreArgs {
     }
 }
 
-/// The demos with their recorded runs of llama.cpp, and what they lack: other weight types, soft-caps and a
-/// sliding window, with the oracle as reference.
-fn subjects(folder: &Path, wanted: Option<&regex::Regex>) -> anyhow::Result<Vec<Subject>> {
-    let is_wanted = |name: &str| wanted.is_none_or(|r| r.is_match(name));
+/// Where a model comes from that is no demo.
+enum Made {
+    /// A demo's weights, widened or rounded to another type.
+    Converted(&'static str, WeightType),
+    /// Random weights: shape and mix of types.
+    Random(&'static str, &'static str),
+}
+
+/// Models beside the demos, so that every architecture is there in F32, F16, Q8_0 and Q4_K_M, and whether the quick
+/// score has them, too.
+static MADE: &[(&str, Made, bool)] = &[
+    ("llama-q8_0", Made::Converted("f16", WeightType::Q8_0), true),
+    ("qwen2-q8_0", Made::Converted("qwen2-f16", WeightType::Q8_0), true),
+    ("qwen2-f32", Made::Converted("qwen2-f16", WeightType::F32), true),
+    ("gemma2-f32", Made::Random("gemma2-2b", "f32"), true),
+    ("llama-f32", Made::Converted("f16", WeightType::F32), false),
+    ("phi3-f32", Made::Converted("phi3-q4_k_m", WeightType::F32), false),
+    ("phi3-f16", Made::Converted("phi3-q4_k_m", WeightType::F16), false),
+    ("phi3-q8_0", Made::Converted("phi3-q4_k_m", WeightType::Q8_0), false),
+    ("gpt2-f16", Made::Converted("gpt2-f32", WeightType::F16), false),
+    ("gpt2-q8_0", Made::Converted("gpt2-f32", WeightType::Q8_0), false),
+    ("gpt2-q4_k_m", Made::Random("gpt2-124m", "q4_k_m"), false),
+    ("gemma2-f16", Made::Random("gemma2-2b", "f16"), false),
+    ("gemma2-q8_0", Made::Random("gemma2-2b", "q8_0"), false),
+    ("gemma2-q4_k_m", Made::Random("gemma2-2b", "q4_k_m"), false),
+    ("qwen3-f32", Made::Random("qwen3-0.6b", "f32"), false),
+    ("qwen3-f16", Made::Random("qwen3-0.6b", "f16"), false),
+    ("qwen3-q8_0", Made::Random("qwen3-0.6b", "q8_0"), false),
+    ("qwen3-q4_k_m", Made::Random("qwen3-0.6b", "q4_k_m"), false),
+    ("gemma3-f32", Made::Random("gemma3-1b", "f32"), false),
+    ("gemma3-f16", Made::Random("gemma3-1b", "f16"), false),
+    ("gemma3-q8_0", Made::Random("gemma3-1b", "q8_0"), false),
+    ("gemma3-q4_k_m", Made::Random("gemma3-1b", "q4_k_m"), false),
+];
+
+/// The demos with their recorded runs of llama.cpp, and [`MADE`] with the oracle as reference.
+fn subjects(folder: &Path, options: &Options) -> anyhow::Result<Vec<Subject>> {
+    let is_wanted = |name: &str| options.models.as_ref().is_none_or(|r| r.is_match(name));
     let demos = assets::demos()?;
-    let mut subjects = Vec::new();
     let short = |name: &str| name.trim_start_matches("shakespeare-").to_owned();
-    for demo in &demos {
+    let recorded: Vec<_> = demos.iter().filter(|demo| is_wanted(&short(&demo.name))).collect();
+    let made: Vec<_> =
+        MADE.iter().filter(|(name, _, quick)| is_wanted(name) && (*quick || !options.quick)).collect();
+    let style = ProgressStyle::with_template("making models  {bar:40} {pos}/{len}  {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new((recorded.len() + made.len()) as u64).with_style(style);
+    let mut subjects = Vec::new();
+    for demo in recorded {
         let name = short(&demo.name);
-        if is_wanted(&name) {
-            subjects.push(Subject::recorded(&name, &demo.model, &demo.trace, folder)?);
-        }
+        bar.set_message(name.clone());
+        subjects.push(Subject::recorded(&name, &demo.model, &demo.trace, folder)?);
+        bar.inc(1);
     }
     let model = |name: &str| -> anyhow::Result<Gguf> {
         let demo = demos.iter().find(|d| short(&d.name) == name);
         Ok(Gguf::open(&demo.with_context(|| format!("the assets lack the model {name}"))?.model)?)
     };
-    let tokens = |n_vocab| score::random_tokens(1, 24, n_vocab);
-    for (from, to, name) in [
-        ("f16", WeightType::Q8_0, "llama-q8_0"),
-        ("qwen2-f16", WeightType::Q8_0, "qwen2-q8_0"),
-        ("qwen2-f16", WeightType::F32, "qwen2-f32"),
-    ] {
-        if is_wanted(name) {
-            let path = folder.join(format!("{name}.gguf"));
-            convert::convert(&model(from)?, to, &path)?;
-            subjects.push(Subject::with_oracle(name, &path, tokens(1024), folder)?);
+    for (name, from, _) in made {
+        bar.set_message(*name);
+        let path = folder.join(format!("{name}.gguf"));
+        match from {
+            Made::Converted(from, to) => convert::convert(&model(from)?, *to, &path)?,
+            Made::Random(shape, mix) => subject::random(shape, mix, &model("q4_k_m")?, &path)?,
         }
+        let n_vocab = Gguf::open(&path)?.get_strs("tokenizer.ggml.tokens")?.len();
+        let tokens = score::random_tokens(1, 24, n_vocab.min(1024));
+        subjects.push(Subject::with_oracle(name, &path, tokens, folder)?);
+        bar.inc(1);
     }
-    if is_wanted("gemma2-f32") {
-        let path = folder.join("gemma2-f32.gguf");
-        subject::gemma2(&model("q4_k_m")?, &path)?;
-        subjects.push(Subject::with_oracle("gemma2-f32", &path, tokens(1024), folder)?);
-    }
+    bar.finish_and_clear();
     Ok(subjects)
 }

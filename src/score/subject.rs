@@ -88,11 +88,15 @@ impl Subject {
     }
 }
 
-/// A small model of random weights that has what the demos lack: soft-caps, a window, norms after blocks.
-pub fn gemma2(vocab: &Gguf, path: &Path) -> Result<(), ScoreError> {
-    let mut shape = Shape::named("gemma2-2b")?;
-    (shape.n_layer, shape.n_embd, shape.n_head, shape.n_head_kv, shape.head_dim) = (4, 256, 4, 2, 64);
-    (shape.n_rot, shape.n_ff, shape.n_ctx, shape.window) = (64, 512, 128, Some(8));
-    let mix = Mix::named("f32").ok_or_else(|| ScoreError::Other("no mix is called f32".into()))?;
+/// A small model of random weights after the shape called `like`, with the weight types of `mix`: architectures that the
+/// demos lack (soft-caps, a window, norms after blocks), and types that theirs were not written in.
+pub fn random(like: &str, mix: &str, vocab: &Gguf, path: &Path) -> Result<(), ScoreError> {
+    let mut shape = Shape::named(like)?;
+    // As many values a row as every weight type takes whole blocks of, and heads that share keys where they may.
+    let shares = shape.n_head_kv < shape.n_head;
+    (shape.n_layer, shape.n_embd, shape.n_ff, shape.n_ctx) = (4, 256, 512, 128);
+    (shape.n_head, shape.n_head_kv, shape.head_dim, shape.n_rot) = (4, if shares { 2 } else { 4 }, 64, 0);
+    shape.window = shape.window.map(|_| 8);
+    let mix = Mix::named(mix).ok_or_else(|| ScoreError::Other(format!("no mix is called {mix}")))?;
     Ok(Synth::new(&shape, mix, vocab, 1)?.save(path, |_| {})?)
 }
