@@ -106,8 +106,14 @@ mod x86 {
                     for c in 0..$columns {
                         // SAFETY: a vector is its values, and any bits are values.
                         let lanes: [f64; $lanes] = unsafe { std::mem::transmute(sums[r][c]) };
-                        let rest = a[r].1.iter().zip(b[c].1).map(|(&a, &b)| f64::from(a) * b);
-                        out[r][c] = lanes.into_iter().chain(rest).sum();
+                        let mut sum = 0.0;
+                        for lane in lanes {
+                            sum += lane;
+                        }
+                        for (&a, &b) in a[r].1.iter().zip(b[c].1) {
+                            sum += f64::from(a) * b;
+                        }
+                        out[r][c] = sum;
                     }
                 }
                 out

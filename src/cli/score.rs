@@ -29,7 +29,7 @@ pub struct ScoreArgs {
     /// Only mistakes whose id matches this regular expression; no clean pairs
     #[arg(long, value_name = "REGEX")]
     faults: Option<regex::Regex>,
-    /// Only models whose name matches this regular expression
+    /// Only models whose name matches this regular expression; with `--quick`, too, any of the full score's
     #[arg(long, value_name = "REGEX")]
     models: Option<regex::Regex>,
     /// How the report is written
@@ -115,8 +115,14 @@ fn subjects(folder: &Path, options: &Options) -> anyhow::Result<Vec<Subject>> {
     let demos = assets::demos()?;
     let short = |name: &str| name.trim_start_matches("shakespeare-").to_owned();
     let recorded: Vec<_> = demos.iter().filter(|demo| is_wanted(&short(&demo.name))).collect();
-    let made: Vec<_> =
-        MADE.iter().filter(|(name, _, quick)| is_wanted(name) && (*quick || !options.quick)).collect();
+    let made: Vec<_> = MADE
+        .iter()
+        .filter(|(name, _, quick)| is_wanted(name) && (*quick || !options.quick || options.models.is_some()))
+        .collect();
+    if recorded.is_empty() && made.is_empty() {
+        let names = demos.iter().map(|demo| short(&demo.name)).chain(MADE.iter().map(|m| m.0.to_owned()));
+        bail!("no model's name matches; there are {}", names.collect::<Vec<_>>().join(", "));
+    }
     let style = ProgressStyle::with_template("making models  {bar:40} {pos}/{len}  {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new((recorded.len() + made.len()) as u64).with_style(style);

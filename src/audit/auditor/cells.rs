@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::{Auditor, Judged};
 use crate::audit::change::Change;
 use crate::audit::choice::Choice;
@@ -57,37 +59,49 @@ impl Auditor<'_> {
         how: Evaluation<'_>,
         bridges: Option<&BTreeMap<u32, f64>>,
     ) -> Result<Vec<Judged>, AuditError> {
-        let id = stretch.output();
         let mut out = Vec::new();
         for (columns, positions) in self.by_columns(positions) {
             let rules = |id: NodeId| self.habits.rule(&self.machine, stretch, choice, columns, id);
             let computed = self.machine.evaluate(stretch, &rules, &positions, how)?;
-            for (position, mut computed) in computed {
-                let Some(recorded) = self.traced().read(id, position)? else { continue };
-                let extra = bridges.and_then(|b| b.get(&position)).copied().unwrap_or(0.0);
-                let tolerance = self.tolerance(stretch, choice, &recorded, extra);
-                let mut deviation = judge(&recorded.values, &computed, &tolerance);
-                let mut fallen = 0;
-                if !deviation.is_explained()
-                    && let Some(rule) = choice.rule()
-                    && !rule.admits(&recorded.values)
-                {
-                    deviation.severity = deviation.severity.max(f64::from(f32::MAX));
-                } else if !deviation.is_explained() && how.change.is_none() && how.rows.is_none() {
-                    fallen = self.settle(stretch, choice, position, &recorded, &mut computed)?;
-                    if fallen > 0 {
-                        deviation = judge(&recorded.values, &computed, &tolerance);
-                    }
-                }
-                if deviation.is_explained()
-                    && choice.rule().is_some_and(|rule| !rule.admits(&recorded.values))
-                {
-                    deviation.severity = f64::INFINITY;
-                }
-                out.push(Judged { position, deviation, ties: fallen });
-            }
+            let judged: Result<Vec<Option<Judged>>, AuditError> = computed
+                .into_par_iter()
+                .map(|(position, computed)| {
+                    let extra = bridges.and_then(|b| b.get(&position)).copied().unwrap_or(0.0);
+                    self.judge_row(stretch, choice, position, computed, how, extra)
+                })
+                .collect();
+            out.extend(judged?.into_iter().flatten());
         }
         Ok(out)
+    }
+
+    /// Holds one computed row to what was recorded; `None` where nothing was.
+    fn judge_row(
+        &self,
+        stretch: &Stretch,
+        choice: Choice,
+        position: u32,
+        mut computed: Computed,
+        how: Evaluation<'_>,
+        extra: f64,
+    ) -> Result<Option<Judged>, AuditError> {
+        let Some(recorded) = self.traced().read(stretch.output(), position)? else { return Ok(None) };
+        let tolerance = self.tolerance(stretch, choice, &recorded, extra);
+        let mut deviation = judge(&recorded.values, &computed, &tolerance);
+        let mut fallen = 0;
+        let admits = choice.rule().is_none_or(|rule| rule.admits(&recorded.values));
+        if !deviation.is_explained() && !admits {
+            deviation.severity = deviation.severity.max(f64::from(f32::MAX));
+        } else if !deviation.is_explained() && how.change.is_none() && how.rows.is_none() {
+            fallen = self.settle(stretch, choice, position, &recorded, &mut computed)?;
+            if fallen > 0 {
+                deviation = judge(&recorded.values, &computed, &tolerance);
+            }
+        }
+        if deviation.is_explained() && !admits {
+            deviation.severity = f64::INFINITY;
+        }
+        Ok(Some(Judged { position, deviation, ties: fallen }))
     }
 
     pub fn by_columns(&self, positions: &[u32]) -> BTreeMap<Option<u32>, Vec<u32>> {
