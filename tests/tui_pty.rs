@@ -7,6 +7,7 @@ mod snapshots;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ struct Session {
     input: Box<dyn Write + Send>,
     parser: Arc<Mutex<vt100::Parser>>,
     settings_before: String,
+    /// While set, nobody reads what the program writes.
+    stalled: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -48,14 +51,19 @@ impl Session {
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, 200)));
         let sink = Arc::clone(&parser);
+        let stalled = Arc::new(AtomicBool::new(false));
+        let stands = Arc::clone(&stalled);
         thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 sink.lock().expect("the parser").process(&buffer[..count]);
+                while stands.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(10));
+                }
             }
         });
         let input = pair.master.take_writer().expect("a writer");
-        Self { master: pair.master, child, input, parser, settings_before }
+        Self { master: pair.master, child, input, parser, settings_before, stalled }
     }
 
     /// This test binary again, running one of the scenes below.
@@ -94,12 +102,16 @@ impl Session {
 
     /// Waits for the end and sees that the terminal is as it was.
     fn assert_restored(&mut self) {
+        self.assert_ended();
+        self.assert_given_back();
+    }
+
+    fn assert_ended(&mut self) {
         let start = Instant::now();
         while self.child.try_wait().expect("its status").is_none() {
             assert!(start.elapsed() < PATIENCE, "it never ended\n{}", self.text());
             thread::sleep(Duration::from_millis(10));
         }
-        self.assert_given_back();
     }
 
     fn assert_given_back(&self) {
@@ -250,7 +262,7 @@ fn what_is_typed_and_pasted_goes_into_the_prompt() {
 
 #[test]
 fn interrupt_and_signals_restore_the_terminal() {
-    for end in ["\x03", "-TERM", "-HUP", "-INT"] {
+    for end in ["\x03", "-TERM", "-HUP", "-INT", "-QUIT"] {
         let mut session = Session::scene("scene_plain");
         session.wait_for("step 4");
         if end.starts_with('-') {
@@ -297,6 +309,44 @@ fn suspended_and_resumed() {
     session.wait_for("step 5");
     session.keys("q");
     session.assert_restored();
+}
+
+#[test]
+fn suspended_from_outside_and_resumed() {
+    let mut session = Session::scene("scene_plain");
+    session.wait_for("step 4");
+    session.signal("-TSTP");
+    session.assert_given_back();
+    session.signal("-CONT");
+    session.wait("the screen again", |s| s.alternate_screen() && s.contents().contains("step 4"));
+    // Stopped by what cannot be caught, nothing is given back; afterwards everything is drawn anew.
+    session.signal("-STOP");
+    session.parser.lock().expect("the parser").process(b"\x1b[2J\x1b[?1002l\x1b[?1006lwritten meanwhile");
+    session.signal("-CONT");
+    session.wait("everything anew", |s| {
+        s.contents().contains("step 4")
+            && !s.contents().contains("written meanwhile")
+            && s.mouse_protocol_mode() != vt100::MouseProtocolMode::None
+    });
+    session.keys("q");
+    session.assert_restored();
+}
+
+#[test]
+fn a_terminal_that_reads_nothing_holds_frames_back_and_not_the_keys() {
+    let mut session = Session::scene("scene_plain");
+    session.wait_for("step 4");
+    session.stalled.store(true, Ordering::SeqCst);
+    // Frames far larger than what the system keeps for a terminal.
+    session.master.resize(PtySize { rows: 100, cols: 300, pixel_width: 0, pixel_height: 0 }).expect("resize");
+    for view in "2345678912345678".chars() {
+        session.keys(&view.to_string());
+        thread::sleep(Duration::from_millis(30));
+    }
+    session.keys("q");
+    session.assert_ended();
+    session.stalled.store(false, Ordering::SeqCst);
+    session.assert_given_back();
 }
 
 /// The real thing: `paritty demo` in a folder of its own.

@@ -116,6 +116,7 @@ impl EventLoop {
         let mut next_frame = Instant::now();
         // Until when the next frame waits for values.
         let mut held: Option<Instant> = None;
+        let arrived = self.screen.arrived();
         for key in std::mem::take(&mut self.early) {
             if let Flow::End(ended) = self.event(&Event::Key(key))? {
                 return Ok(self.leave(ended));
@@ -123,8 +124,8 @@ impl EventLoop {
         }
         loop {
             self.send();
-            let now = Instant::now();
-            let due = self.dirty && now >= next_frame;
+            let (now, ready) = (Instant::now(), self.screen.is_ready());
+            let due = self.dirty && ready && now >= next_frame;
             // Once a frame, so that a held key asks for what it passes only where it is seen.
             if (due || !self.dirty) && self.ask_for_focus() && held.is_none() {
                 held = Some(now + ANSWER);
@@ -133,9 +134,13 @@ impl EventLoop {
             if due && held.is_none() {
                 self.dirty = false;
                 let context = Context::new(&self.app, &self.theme, &self.keymap);
-                self.screen
-                    .draw(|frame, pictures| view::draw(frame, Context { pictures, ..context }))
-                    .map_err(TuiError::Terminal)?;
+                match self.screen.draw(|frame, pictures| view::draw(frame, Context { pictures, ..context })) {
+                    // Nobody is there any more; the signal that says so is on its way, too.
+                    Err(error) if matches!(error.raw_os_error(), Some(libc::EIO | libc::EPIPE)) => {
+                        return Ok(self.leave(Ended::Signal(libc::SIGHUP)));
+                    }
+                    drawn => drawn.map_err(TuiError::Terminal)?,
+                }
                 next_frame = Instant::now() + FRAME;
             }
             let retry = Instant::now() + RETRY;
@@ -149,7 +154,7 @@ impl EventLoop {
                     // Input is closed: the terminal is gone.
                     None => Flow::End(Ended::Signal(libc::SIGHUP)),
                 },
-                signal = self.signals.next() => Flow::End(Ended::Signal(signal)),
+                signal = self.signals.next() => self.signal(signal)?,
                 changed = self.link.snapshots.changed(), if !self.session_gone => {
                     self.snapshot(changed.is_ok());
                     Flow::GoOn
@@ -159,13 +164,26 @@ impl EventLoop {
                     self.dirty = true;
                     Flow::GoOn
                 }
-                () = sleep_until(held.map_or(next_frame, |until| until.max(next_frame))), if self.dirty => Flow::GoOn,
+                () = sleep_until(held.map_or(next_frame, |until| until.max(next_frame))), if self.dirty && ready => Flow::GoOn,
+                () = arrived.notified(), if self.dirty && !ready => Flow::GoOn,
                 () = sleep_until(retry), if self.has_unsent() => Flow::GoOn,
             };
             if let Flow::End(ended) = flow {
                 return Ok(self.leave(ended));
             }
         }
+    }
+
+    /// Ends the screen, or gives the terminal to the shell for a while.
+    fn signal(&mut self, signal: i32) -> Result<Flow, TuiError> {
+        match signal {
+            libc::SIGTSTP => self.screen.suspend().map_err(TuiError::Terminal)?,
+            // Stopped by what cannot be caught: whoever had the terminal meanwhile wrote to it.
+            libc::SIGCONT => self.screen.resume().map_err(TuiError::Terminal)?,
+            ended => return Ok(Flow::End(Ended::Signal(ended))),
+        }
+        self.dirty = true;
+        Ok(Flow::GoOn)
     }
 
     fn leave(&mut self, ended: Ended) -> Left {
@@ -334,9 +352,9 @@ impl EventLoop {
     }
 }
 
-/// The signals that end the screen.
+/// The signals that end the screen or stop the program.
 #[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
+struct Signals([tokio::signal::unix::Signal; 6]);
 
 #[cfg(unix)]
 impl Signals {
@@ -346,15 +364,21 @@ impl Signals {
             signal(SignalKind::terminate())?,
             signal(SignalKind::hangup())?,
             signal(SignalKind::interrupt())?,
+            signal(SignalKind::quit())?,
+            signal(SignalKind::from_raw(libc::SIGTSTP))?,
+            signal(SignalKind::from_raw(libc::SIGCONT))?,
         ]))
     }
 
     async fn next(&mut self) -> i32 {
-        let [term, hup, int] = &mut self.0;
+        let [term, hup, int, quit, stop, resume] = &mut self.0;
         tokio::select! {
             _ = term.recv() => libc::SIGTERM,
             _ = hup.recv() => libc::SIGHUP,
             _ = int.recv() => libc::SIGINT,
+            _ = quit.recv() => libc::SIGQUIT,
+            _ = stop.recv() => libc::SIGTSTP,
+            _ = resume.recv() => libc::SIGCONT,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod key;
 pub mod keymap;
 pub mod kinds;
 pub mod layout;
+mod output;
 pub mod panes;
 pub mod plain;
 pub mod settings;

@@ -1,10 +1,10 @@
 //! The terminal while the screen is up, and how it is given back: on return, on error, on a panic,
 //! on a signal, on suspension. Whatever happens, it is restored once and completely.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread::{self, ThreadId};
 
 use crossterm::cursor::Show;
@@ -18,8 +18,10 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::{Frame, Terminal};
+use tokio::sync::Notify;
 
 use super::graphics::{Display, Found, Pictures};
+use super::output::{self, Output};
 
 /// Whether the screen is up.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
@@ -30,25 +32,12 @@ static FAREWELL: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 /// What other threads' panics said while nothing could be printed.
 static HELD_BACK: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Stdout while the screen is up; afterwards what is still buffered goes nowhere, so that the rest
-/// of a frame never lands in the shell.
-#[derive(Debug)]
-struct Out(io::Stdout);
-
-impl Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if ACTIVE.load(Ordering::SeqCst) { self.0.write(bytes) } else { Ok(bytes.len()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if ACTIVE.load(Ordering::SeqCst) { self.0.flush() } else { Ok(()) }
-    }
-}
-
 /// The screen. Dropping it restores the terminal.
 #[derive(Debug)]
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Out>>>,
+    terminal: Terminal<CrosstermBackend<Output>>,
+    /// Told when a frame has arrived.
+    arrived: Arc<Notify>,
     /// Shows pictures, where the terminal can.
     display: Option<Display>,
 }
@@ -59,10 +48,12 @@ impl Screen {
         *OWNER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
         install_panic_hook();
         take()?;
-        // A frame of a large screen in full colour is some hundred kB; one write a frame, if possible.
-        let out = BufWriter::with_capacity(1 << 18, Out(io::stdout()));
-        match Terminal::new(CrosstermBackend::new(out)) {
-            Ok(terminal) => Ok(Self { terminal, display: None }),
+        let made = Output::new().and_then(|out| {
+            let arrived = out.arrived();
+            Ok((Terminal::new(CrosstermBackend::new(out))?, arrived))
+        });
+        match made {
+            Ok((terminal, arrived)) => Ok(Self { terminal, arrived, display: None }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -74,6 +65,16 @@ impl Screen {
     /// terminal shows any.
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>, Option<&Pictures>)) -> io::Result<()> {
         frame(&mut self.terminal, self.display.as_mut(), render)
+    }
+
+    /// Whether the last frame has arrived at the terminal. Another one would only wait behind it.
+    pub fn is_ready(&self) -> bool {
+        output::is_idle()
+    }
+
+    /// Told when a frame has arrived.
+    pub fn arrived(&self) -> Arc<Notify> {
+        Arc::clone(&self.arrived)
     }
 
     /// Shows pictures from now on as `found` says, or none.
@@ -120,6 +121,15 @@ impl Screen {
         self.clear()
     }
 
+    /// Takes the terminal as it was before the process was stopped unasked, and draws everything anew.
+    pub fn resume(&mut self) -> io::Result<()> {
+        // What the terminal's settings are by now, only the system knows: back to the first, and on from there.
+        disable_raw_mode()?;
+        enable_raw_mode()?;
+        execute!(self.terminal.backend_mut(), EnableMouseCapture, EnableBracketedPaste)?;
+        self.clear()
+    }
+
     /// There is no such thing here.
     #[cfg(not(unix))]
     pub fn suspend(&mut self) -> io::Result<()> {
@@ -162,6 +172,7 @@ pub fn frame<W: Write>(
 fn take() -> io::Result<()> {
     enable_raw_mode()?;
     ACTIVE.store(true, Ordering::SeqCst);
+    output::open();
     let taken = execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste);
     if taken.is_err() {
         restore();
@@ -175,6 +186,12 @@ pub fn restore() {
         return;
     }
     let farewell = FAREWELL.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if output::give_up() {
+        // What a slow line has not taken yet need not be seen any more, and a string in the middle of
+        // which it was cut ends here.
+        output::drop_unread();
+        let _ = io::stdout().write_all(b"\x1b\\");
+    }
     // Nothing can be done about a terminal that is gone.
     let _ = io::stdout().write_all(&farewell);
     let _ = execute!(
