@@ -64,3 +64,17 @@ fn a_limit_holds_while_the_cache_grows_and_leaves_a_working_engine() {
     let (_, again) = run(&mut engine, &TOKENS, CaptureSet::Off);
     assert_eq!(bits(&again[6]), bits(&logits[6]));
 }
+
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --test cuda -- --ignored"]
+fn opening_says_what_it_takes() {
+    let (gguf, graph) = demo();
+    let opening = cuda(&gguf, &graph, false).opening();
+    println!(
+        "kernels {:.1} ms, {} of weights {:.1} ms",
+        opening.kernels.as_secs_f64() * 1e3,
+        indicatif::HumanBytes(opening.bytes),
+        opening.weights.as_secs_f64() * 1e3
+    );
+    assert!(opening.bytes > 0 && opening.bytes <= gguf.file_size() * 2);
+}

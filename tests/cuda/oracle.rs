@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use paritty::engine::cpu::{F32Engine, Oracle};
+use paritty::engine::cuda::{CudaEngine, CudaOptions};
 use paritty::engine::{Engine, NoTap};
 use paritty::gguf::{Gguf, WeightType, Writer};
-use paritty::model::{CaptureSet, Checkpoint, Site};
+use paritty::model::{CaptureSet, Checkpoint, Op, Site};
 use paritty::synth::Synth;
-use paritty::synth::mix::Mix;
+use paritty::synth::mix::{MIXES, Mix};
 use paritty::synth::shape::Shape;
 
 use super::support::{Collect, TOKENS, cpu, cuda, models, open, relative, root, run, synthetic, worst};
@@ -142,13 +143,10 @@ fn blocks_of_every_type_are_widened_bit_for_bit() {
     }
 }
 
-#[test]
-#[ignore = "needs a CUDA GPU: cargo test --test cuda -- --ignored"]
-fn odd_widths_and_long_contexts_are_computed_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let vocab = Gguf::open(&root().join("assets/models/shakespeare-f16.gguf")).unwrap();
+/// Widths that are no multiples of what the fast kernels take, and wide heads.
+fn odd_shapes() -> [Shape; 4] {
     let tiny = |name| Shape::named(name).unwrap();
-    let shapes = [
+    [
         Shape {
             n_embd: 60,
             n_head: 5,
@@ -189,8 +187,15 @@ fn odd_widths_and_long_contexts_are_computed_too() {
             n_layer: 1,
             ..tiny("tiny-qwen3")
         },
-    ];
-    for (i, shape) in shapes.iter().enumerate() {
+    ]
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --test cuda -- --ignored"]
+fn odd_widths_and_long_contexts_are_computed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let vocab = Gguf::open(&root().join("assets/models/shakespeare-f16.gguf")).unwrap();
+    for (i, shape) in odd_shapes().iter().enumerate() {
         for mix in ["F32", "F16"] {
             let shape = Shape { n_ctx: 1200, ..*shape };
             let path = folder.path().join(format!("{i}-{mix}.gguf"));
@@ -220,5 +225,50 @@ fn odd_widths_and_long_contexts_are_computed_too() {
             println!("{} {i} {mix}: {error:.1e} ({at})", shape.name);
             assert!(error < 1e-4, "{i} {mix}: {error:e} at {at}");
         }
+    }
+}
+
+/// Short, for the sanitiser: each kernel at least once, every value compared.
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --test cuda -- --ignored"]
+fn each_kernel_runs_and_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut models: Vec<_> = MIXES.iter().map(|mix| synthetic(folder.path(), "tiny-llama", mix)).collect();
+    let mix = |name| Mix::named(name).unwrap();
+    for shape in ["tiny-qwen2", "tiny-qwen3", "tiny-gemma2", "tiny-gemma3", "tiny-phi3", "tiny-gpt2"] {
+        models.push(synthetic(folder.path(), shape, mix("Q4_K_M")));
+    }
+    let vocab = Gguf::open(&root().join("assets/models/shakespeare-f16.gguf")).unwrap();
+    for (i, shape) in odd_shapes().iter().enumerate() {
+        if let Ok(synth) = Synth::new(shape, mix("F16"), &vocab, 9) {
+            let path = folder.path().join(format!("odd-{i}.gguf"));
+            synth.save(&path, |_| {}).unwrap();
+            models.push(path);
+        }
+    }
+    for (i, path) in models.iter().enumerate() {
+        let (gguf, graph) = open(path);
+        let kv_f16 = i % 2 == 1;
+        let oracle = Oracle::new(&gguf, graph.clone(), cpu(kv_f16));
+        let (exact, _) = run(&mut oracle.unwrap(), &TOKENS[..5], CaptureSet::All);
+        let options = CudaOptions { batch: 3, kv_f16, ..CudaOptions::default() };
+        let mut device = CudaEngine::new(&gguf, graph.clone(), &options, &mut |_, _| {}).unwrap();
+        device.set_capture(CaptureSet::All);
+        let mut tap = Collect::default();
+        device.batch(&TOKENS[..3], &mut tap).unwrap();
+        device.step(TOKENS[3], &mut tap).unwrap();
+        // Attention in parts.
+        let scores = graph.nodes.iter().find(|node| matches!(node.op, Op::Scores(_)));
+        if let Some(checkpoint) = scores.and_then(|node| node.checkpoint) {
+            device.graft(checkpoint, exact[&(4, checkpoint)].clone()).unwrap();
+        }
+        device.step(TOKENS[4], &mut tap).unwrap();
+        let (error, at) = worst(&tap.tensors, &exact);
+        let name = path.file_stem().unwrap().display();
+        // As in the test of every model; a cache of f16 rounds other f32 to other halves: 2^-11, amplified.
+        let limit = if kv_f16 { 2e-2 } else { 1e-4 };
+        assert!(error < limit, "{name}: {error:e} at {at}");
+        assert!(device.reduce(true));
+        device.step(TOKENS[5], &mut NoTap).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::arena::Home;
 use super::arguments::Step;
@@ -23,12 +24,24 @@ use crate::gguf::Gguf;
 use crate::model::{CaptureSet, Checkpoint, Graph};
 use crate::trace::{Header, Tensor};
 
+/// What opening an engine took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    /// Time until the kernels were loaded.
+    pub kernels: Duration,
+    /// Time until the weights were on the devices.
+    pub weights: Duration,
+    /// Bytes of these.
+    pub bytes: u64,
+}
+
 /// An engine on one GPU or several.
 pub struct CudaEngine {
     pub(super) stages: Vec<Stage>,
     show: Show,
     homes: Homes,
     header: Header,
+    opening: Opening,
     pub(super) graph: Graph,
     /// By node.
     capture: Vec<bool>,
@@ -89,13 +102,16 @@ impl CudaEngine {
             .map(|part| weights::Plan::new(gguf, &graph, &part.nodes))
             .collect::<Result<Vec<_>, _>>()?;
         let all: u64 = loads.iter().map(weights::Plan::bytes).sum();
-        let mut loaded = 0;
+        let (mut loaded, mut opening) = (0, Opening { bytes: all, ..Opening::default() });
         let mut stages = Vec::new();
         for (Part { device, nodes }, load) in parts.into_iter().zip(loads) {
+            let start = Instant::now();
             let kernels = Kernels::load(&device, &Cache::of_user(), load.types())?;
+            opening.kernels += start.elapsed();
             let places = Places::new(&graph, &nodes, device.about.multiprocessors);
-            let bytes = load.bytes();
+            let (start, bytes) = (Instant::now(), load.bytes());
             let weights = load.load(&device, &mut |sent, _| progress(loaded + sent, all))?;
+            opening.weights += start.elapsed();
             loaded += bytes;
             let history = History::new(&device, &graph, &nodes, room.format, room.capacity)?;
             let scratch = Scratch::new(&device, places, room.columns.max(1))?;
@@ -115,6 +131,7 @@ impl CudaEngine {
             header: header(gguf, &graph, &devices, room.format),
             homes: Homes::new(&show, first, room.capacity, room.columns)?,
             steps: Pinned::new(&first.context, size_of::<Step>() * room.columns.max(1))?,
+            opening,
             show,
             stages,
             capture: vec![false; graph.nodes.len()],
@@ -139,7 +156,12 @@ impl CudaEngine {
         Ok(all?)
     }
 
-    /// The devices that take part, by number, each with its share of the layers' nodes.
+    /// What opening it took.
+    pub fn opening(&self) -> Opening {
+        self.opening
+    }
+
+    /// The devices that take part, by number, each with its part of the graph's nodes.
     pub fn devices(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
         self.stages.iter().map(|stage| (stage.device.about.ordinal, stage.nodes.clone()))
     }

@@ -31,6 +31,6 @@ mod split;
 mod stage;
 mod weights;
 
-pub use self::engine::CudaEngine;
+pub use self::engine::{CudaEngine, Opening};
 pub use self::error::CudaError;
 pub use self::options::{CudaOptions, MEMORY_VARIABLE, Memory, SPLIT_VARIABLE, Split};
