@@ -2,8 +2,9 @@
 //! checkpoint, at three sizes, in every view.
 //!
 //! `cargo bench --bench tui_frame`; `PARITTY_BENCH_POSITIONS` makes it shorter, `PARITTY_BENCH_JSON=1` prints
-//! JSON lines. What is drawn goes through the program's own backend into a writer that counts. Times are
-//! processor time of the thread that draws, so that other programs on the machine do not count.
+//! JSON lines, and `PARITTY_BENCH_GRAPHICS=kitty` (`iterm`, `sixel`) draws heatmaps in pixels. What is drawn goes
+//! through the program's own backend into a writer that counts. Times are processor time of the thread that
+//! draws, so that other programs on the machine do not count.
 //!
 //! - *key*: a key moves the cursor, the session answers with the new cell's values, and a frame is drawn;
 //! - *late*: the answer takes longer than a frame waits for it, and what was there is drawn dimmed;
@@ -28,6 +29,7 @@ use paritty::compare::Column;
 use paritty::palette::Ground;
 use paritty::session::{Command, Snapshot};
 use paritty::tui::app::{Action, App, Target};
+use paritty::tui::graphics::{CellSize, Display, Placing, Protocol};
 use paritty::tui::panes::Context;
 use paritty::tui::theme::{Depth, Theme};
 use paritty::tui::views::View;
@@ -77,7 +79,21 @@ struct Shown {
     app: App,
     keymap: Keymap,
     terminal: Terminal<CrosstermBackend<Counter>>,
+    /// Heatmaps in pixels, where that is asked for.
+    display: Option<Display>,
     sent: Counter,
+}
+
+/// What `PARITTY_BENCH_GRAPHICS` asks for: pixels by this protocol instead of half blocks.
+fn display() -> Option<Display> {
+    let protocol = match std::env::var("PARITTY_BENCH_GRAPHICS").ok()?.as_str() {
+        "kitty" => Protocol::Kitty,
+        "iterm" => Protocol::Iterm,
+        "sixel" => Protocol::Sixel,
+        other => panic!("PARITTY_BENCH_GRAPHICS is kitty, iterm or sixel, not {other}"),
+    };
+    let cell = CellSize::new(8, 16).expect("a size");
+    Some(Display::new(Placing { protocol, cell, colors: 256 }, 0))
 }
 
 /// Times and bytes of one kind of frame.
@@ -96,7 +112,7 @@ impl Shown {
         let backend = CrosstermBackend::new(sent.clone());
         let terminal =
             Terminal::with_options(backend, TerminalOptions { viewport }).expect("a terminal of fixed size");
-        Self { app, keymap: Keymap::default(), terminal, sent }
+        Self { app, keymap: Keymap::default(), terminal, display: display(), sent }
     }
 
     /// Changes the state, draws a frame, and says what processor time that took and what it sent.
@@ -105,7 +121,10 @@ impl Shown {
         let begun = common::processor_of_thread();
         change(&mut self.app);
         let context = Context::new(&self.app, &THEME, &self.keymap);
-        terminal::frame(&mut self.terminal, None, |frame, _| view::draw(frame, context)).expect("drawn");
+        terminal::frame(&mut self.terminal, self.display.as_mut(), |frame, pictures| {
+            view::draw(frame, Context { pictures, ..context });
+        })
+        .expect("drawn");
         (common::processor_of_thread().saturating_sub(begun), self.sent.0.get())
     }
 
