@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_file_in_the_pieces_is_the_picture() {
-        for picture in [checkered(5, 3), noisy(40, 20)] {
+        for picture in [checkered(5, 3), noisy(40, 20), noisy(90, 30)] {
             let (keys, file) = received(&show(&picture, 77, [40, 20]));
             assert_eq!(keys.split(",m=").next(), Some("a=T,f=100,t=d,i=77,p=1,c=40,r=20,C=1,q=2"));
             assert_eq!(decoded_png(&file), picture.rgb());
