@@ -180,9 +180,12 @@ speed() {
   [ -n "${KEEP_MODELS:-}" ] || rm -f "$file"
 }
 if asked speed; then
-  for start in cold warm; do
+  for start in cold warm damaged; do
     log=$out/opening-$start.log
-    [ $start = warm ] || rm -rf "$out/kernels"
+    case $start in
+      cold) rm -rf "$out/kernels" ;;
+      damaged) for entry in "$out"/kernels/paritty/kernels/*; do truncate -s -1 "$entry"; done ;;
+    esac
     XDG_CACHE_HOME=$out/kernels CUDA_CACHE_DISABLE=1 timeout 120 "$PARITTY_TESTS" --ignored --exact --nocapture \
       memory::opening_says_what_it_takes >"$log" 2>&1 && row "opening, cache of kernels $start" "$(grep -m1 '^kernels' "$log")" ||
       bad "opening, cache of kernels $start" "$log"

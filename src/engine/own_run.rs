@@ -72,3 +72,100 @@ impl Run for OwnRun {
         self.next.ok_or_else(|| anyhow::anyhow!("nothing was computed yet"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::cpu::{CpuOptions, F32Engine};
+    use crate::engine::statistics::Statistics;
+    use crate::gguf::Gguf;
+    use crate::model::{CaptureSet, Checkpoint, arch};
+    use crate::trace::{TraceError, TraceWriter};
+
+    #[derive(Default)]
+    struct Kept {
+        values: HashMap<(u32, Checkpoint), Vec<f32>>,
+        statistics: HashMap<(u32, Checkpoint), Statistics>,
+    }
+
+    impl RecordSink for Kept {
+        fn record(
+            &mut self,
+            position: u32,
+            checkpoint: Checkpoint,
+            _: Option<&str>,
+            _: &str,
+            _: &[u32],
+            values: &[f32],
+        ) -> Result<(), TraceError> {
+            self.values.insert((position, checkpoint), values.to_vec());
+            Ok(())
+        }
+
+        fn statistics(
+            &mut self,
+            position: u32,
+            checkpoint: Checkpoint,
+            _: &str,
+            _: &[u32],
+            statistics: &Statistics,
+        ) -> Result<(), TraceError> {
+            self.statistics.insert((position, checkpoint), *statistics);
+            Ok(())
+        }
+    }
+
+    fn engine() -> Box<dyn Engine> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/shakespeare-q4_k_m.gguf");
+        let gguf = Arc::new(Gguf::open(&path).unwrap());
+        let graph = arch::graph(&gguf).unwrap();
+        let mut engine = F32Engine::new(&gguf, graph, CpuOptions { threads: 1, kv_f16: false }).unwrap();
+        engine.set_capture(CaptureSet::All);
+        Box::new(engine)
+    }
+
+    #[test]
+    fn statistics_stand_for_the_values_of_an_engine_that_does_not_reduce_them() {
+        let (mut all, mut reduced) = (Kept::default(), Kept::default());
+        OwnRun::new(engine(), None).feed(&[1, 443, 77], &mut all).unwrap();
+        let mut run = OwnRun::new(engine(), None).with_statistics();
+        run.feed(&[1, 443, 77], &mut reduced).unwrap();
+        assert!(reduced.values.is_empty() && all.statistics.is_empty());
+        assert_eq!(reduced.statistics.len(), all.values.len());
+        for (cell, values) in &all.values {
+            assert_eq!(reduced.statistics[cell], Statistics::of(values), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn a_reduced_record_is_a_record_without_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reduced.jsonl");
+        let mut run = OwnRun::new(engine(), None).with_statistics();
+        let mut writer = TraceWriter::create_text(&path, &run.header(), None).unwrap();
+        run.feed(&[1], &mut writer).unwrap();
+        writer.end().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let line = text.lines().find(|line| line.contains("\"l_out-2\"")).unwrap();
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["values"], serde_json::json!([]));
+        assert_eq!(line["statistics"]["non_finite"], 0);
+        assert!(line["statistics"]["rms"].as_f64().unwrap() > 0.0);
+    }
+
+    #[test]
+    fn an_engine_without_batches_takes_a_batch_token_by_token() {
+        let (mut together, mut apart) = (engine(), engine());
+        assert_eq!(together.batch_size(), 1);
+        let tap = &mut crate::engine::NoTap;
+        apart.step(1, tap).unwrap();
+        let last = apart.step(443, tap).unwrap().to_vec();
+        assert_eq!(together.batch(&[1, 443], tap).unwrap(), last);
+        assert!(together.batch(&[], tap).is_err());
+        assert_eq!(together.position(), 2);
+    }
+}
