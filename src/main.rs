@@ -13,10 +13,23 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to do when stderr is closed too.
-            let _ = writeln!(io::stderr(), "paritty: {}", paritty::text::safe(&format!("{error:#}")));
+            let _ = writeln!(io::stderr(), "paritty: {}", paritty::text::safe(&said(&error)));
             ExitCode::from(2)
         }
     }
+}
+
+/// What went wrong and why, nothing twice: some causes are part of what they caused.
+fn said(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

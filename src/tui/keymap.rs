@@ -311,9 +311,9 @@ impl Keymap {
         let mut left = width.saturating_sub(last.iter().map(cost).sum());
         let mut shown: Vec<_> = first
             .iter()
-            .take_while(|hint| {
+            .filter(|hint| {
                 let fits = cost(hint) <= left;
-                left = left.saturating_sub(cost(hint));
+                left -= if fits { cost(hint) } else { 0 };
                 fits
             })
             .cloned()

@@ -100,7 +100,7 @@ fn hints(context: Context<'_>, width: u16) -> Vec<Hint> {
             now: true,
         };
         // Half of the line at most: the way to the help stays.
-        if used + hint.width() + 2 <= width * 2 / 3 {
+        if used + hint.width() + 2 <= width / 2 {
             used += hint.width() + 2;
             shown.push(hint);
         }

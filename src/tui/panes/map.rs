@@ -153,28 +153,19 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
         (RowsOf::Checkpoints, None) => "checkpoint × position".to_owned(),
         (RowsOf::Site, _) => format!("{}: layer × position", cursor.site().name()),
     };
-    // Without its first half, where the whole would be cut.
-    let room = (area.width as usize).saturating_sub(6);
-    let text = match text.split_once(": ") {
-        Some((_, axes)) if text.chars().count() > room => axes.to_owned(),
-        _ => text,
-    };
-    let title = heading(context, PaneKind::Map, &text);
-    let legend = Line::from(vec![
-        Span::styled("◆ first", theme.style(Role::Bad)),
-        Span::styled("  ◇ error enters", theme.style(Role::Bad)),
-    ]);
-    let legend = if app.diagnosed().is_some() {
-        Line::from(
-            vec![Span::styled("✘ faulty", theme.bold(Role::Bad)), Span::raw("  ")]
-                .into_iter()
-                .chain(legend.spans)
-                .collect::<Vec<_>>(),
-        )
-    } else {
-        legend
-    };
-    let inner = frame(context, PaneKind::Map, &title, Some(&legend), area, buf);
+    // The title in full, then its first half; with each the legend in full, then shorter.
+    let name = text.split_once(": ").map_or(&*text, |(name, _)| name);
+    let faulty = app.diagnosed().is_some();
+    let legends =
+        [[" first", " error enters"], [" first", " enters"]].map(|words| legend(context, words, faulty));
+    let room = (area.width as usize).saturating_sub(9);
+    let fits = |text: &str, legend: &Line<'_>| text.chars().count() + legend.width() <= room;
+    let titles = [&*text, name].into_iter();
+    let choices = titles.flat_map(|text| legends.iter().map(move |legend| (text, legend)));
+    let (text, legend) =
+        choices.into_iter().find(|(text, legend)| fits(text, legend)).unwrap_or((name, &legends[1]));
+    let title = heading(context, PaneKind::Map, text);
+    let inner = frame(context, PaneKind::Map, &title, Some(legend), area, buf);
     if inner.is_empty() {
         return;
     }
@@ -186,6 +177,18 @@ pub fn draw(context: Context<'_>, area: Rect, buf: &mut Buffer) {
     draw_labels(context, &geometry, inner, buf);
     draw_cells(context, &geometry, buf);
     draw_ruler(context, &geometry, buf);
+}
+
+/// What the signs mean; that of faulty operations where a diagnosis may have found some.
+fn legend(context: Context<'_>, [first, enters]: [&'static str; 2], faulty: bool) -> Line<'static> {
+    let theme = context.theme;
+    let mut spans = Vec::new();
+    if faulty {
+        spans.push(Span::styled("✘ faulty  ", theme.bold(Role::Bad)));
+    }
+    spans.push(Span::styled(format!("◆{first}"), theme.style(Role::Bad)));
+    spans.push(Span::styled(format!("  ◇{enters}"), theme.style(Role::Bad)));
+    Line::from(spans)
 }
 
 /// The cell drawn at (x, y).

@@ -231,3 +231,21 @@ fn wrapped_rows(paragraph: &Paragraph<'_>, width: u16, most: u16) -> u16 {
     let blank = |y: u16| (0..width).all(|x| scratch[(x, y)].symbol() == " ");
     (0..area.height).rev().find(|&y| !blank(y)).map_or(0, |y| y + 1)
 }
+
+/// In lines of at most `width` characters, between words.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last().map_or(0, |line| line.chars().count());
+        if last > 0 && last + 1 + word.chars().count() > width {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}

@@ -13,7 +13,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
 use super::popup::{Popup, Row};
-use super::{Context, put, span};
+use super::{Context, put, span, wrapped};
 use crate::text::safe_short;
 use crate::tui::app::entry::Candidate;
 use crate::tui::app::overlay::bookmarks::Bookmarking;
@@ -233,22 +233,4 @@ fn asked(context: Context<'_>, text: &str, out: &str, area: Rect, buf: &mut Buff
         span(&format!(" · {out}"), theme.style(Role::Dim)),
     ]);
     put(buf, area, 0, &line);
-}
-
-/// In lines of at most `width` characters, between words.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.last().map_or(0, |line| line.chars().count());
-        if last > 0 && last + 1 + word.chars().count() > width {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
 }

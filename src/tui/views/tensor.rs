@@ -30,11 +30,15 @@ pub static VIEW: ViewInfo = ViewInfo {
         ),
         medium: Tree::Rows(
             Share::Percent(52),
-            &Tree::Panes(&[SideBySide, Map]),
+            &Tree::Columns(
+                Share::Percent(66),
+                &Tree::Panes(&[SideBySide, Map]),
+                &Tree::Panes(&[Verdict, Garbage]),
+            ),
             &Tree::Columns(
                 Share::Percent(60),
                 &Tree::Panes(&[Elements, Histogram, Logits]),
-                &Tree::Panes(&[Scatter, Verdict, Garbage]),
+                &Tree::Panes(&[Scatter]),
             ),
         ),
         small: Tree::Rows(
