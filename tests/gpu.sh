@@ -84,7 +84,6 @@ if asked traces; then
       row "$model in batches, every checkpoint" "the same bits" || bad "$model in batches" "$log"
     for set in off logits layers 'Qcur|l_out'; do
       run --checkpoints "$set" -o "$out/set.jsonl" || bad "$model, taps $set" "$log"
-      "$PARITTY" compare "$out/single.jsonl" "$out/set.jsonl" --json >"$out/set.json" 2>>"$log"
       row "$model, taps $set" "$(grep -c '"checkpoint"' "$out/set.jsonl") records"
     done
     run --statistics -o "$out/reduced.jsonl" && row "$model, statistics" "$(grep -c '"non_finite"' "$out/reduced.jsonl") records" ||
