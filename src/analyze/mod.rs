@@ -2,6 +2,7 @@
 //! once, with all cores, in memory that does not grow with it.
 
 mod document;
+mod repeated;
 mod result;
 mod work;
 

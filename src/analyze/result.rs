@@ -116,19 +116,41 @@ impl Analysis {
         if findings.is_empty() {
             return;
         }
-        let blamed = |blame| findings.iter().any(|f| f.blame == blame && is_garbage(f));
-        let (instrument, engine) = (blamed(Blame::Instrument), blamed(Blame::Engine));
-        if instrument || engine {
+        if let Some(blame) = Self::blamed(&findings) {
             row.1 += 1;
             self.garbage += 1;
-            // Values that were not recorded as computed say nothing of the engine.
-            self.instrument += u64::from(instrument);
-            self.engine += u64::from(engine && !instrument);
+            self.instrument += u64::from(blame == Blame::Instrument);
+            self.engine += u64::from(blame == Blame::Engine);
             self.mark(position, 1);
         }
         for finding in findings {
             self.tally(position, finding);
         }
+    }
+
+    /// Who is to blame for a row with these findings. Values that were not recorded as computed say nothing of
+    /// the engine.
+    pub(super) fn blamed(findings: &[Finding]) -> Option<Blame> {
+        let all = [Blame::Instrument, Blame::Engine];
+        all.into_iter().find(|blame| findings.iter().any(|f| f.blame == *blame && is_garbage(f)))
+    }
+
+    /// Adds a finding of a row that was counted before, and for which `before` was blamed then.
+    pub(super) fn add_late(&mut self, position: u32, finding: Finding, before: Option<Blame>) {
+        let now = Self::blamed(std::slice::from_ref(&finding));
+        if now.is_some() && before.is_none() {
+            if let Some(row) = self.checkpoints.get_mut(&finding.checkpoint) {
+                row.1 += 1;
+            }
+            self.garbage += 1;
+            self.mark(position, 1);
+        }
+        if now == Some(Blame::Instrument) && before != now {
+            self.instrument += 1;
+            self.engine -= u64::from(before == Some(Blame::Engine));
+        }
+        self.engine += u64::from(now == Some(Blame::Engine) && before.is_none());
+        self.tally(position, finding);
     }
 
     fn mark(&mut self, position: u32, rows: u64) {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::repeated::Repeated;
 use super::result::Analysis;
 use crate::compare::cell::is_per_position;
 use crate::export::{ExportError, Row, Take};
@@ -46,6 +47,7 @@ pub struct Analyzer {
     options: Options,
     workers: Vec<Worker>,
     watch: Watch,
+    repeated: Repeated,
     /// Tokens by position; `u32::MAX` where there is none.
     tokens: Vec<u32>,
     analysis: Analysis,
@@ -85,6 +87,7 @@ impl Analyzer {
             options,
             workers: std::iter::repeat_with(Worker::default).take(threads).collect(),
             watch: Watch::default(),
+            repeated: Repeated::default(),
             tokens: Vec::new(),
             analysis: Analysis::default(),
         }
@@ -114,6 +117,8 @@ impl Analyzer {
                 self.analysis.stats.entry(checkpoint).or_default().0.merge(&summary);
             }
         }
+        let again = (path != Path::new("-")).then_some(path);
+        self.repeated.settle(again, &mut self.analysis);
         self.analysis.conclude(&self.watch);
         Ok(self.analysis)
     }
@@ -172,6 +177,7 @@ impl Analyzer {
                     Event::Header => {
                         self.analysis.runs += 1;
                         // Another run in the same file: nothing of it repeats what was before.
+                        std::mem::take(&mut self.repeated).settle(None, &mut self.analysis);
                         self.analysis.conclude(&std::mem::take(&mut self.watch));
                         self.tokens.clear();
                         take.iter_mut().try_for_each(|t| t.begin())?;
@@ -191,7 +197,8 @@ impl Analyzer {
                         }
                         let tokens = &self.tokens;
                         let token = |p: u32| tokens.get(p as usize).copied().filter(|t| *t != u32::MAX);
-                        self.watch.observe(&seen.look, seen.position, &mut seen.findings, token);
+                        let repeat = self.watch.observe(&seen.look, seen.position, &mut seen.findings, token);
+                        self.repeated.take(seen.position, repeat, &mut seen.findings);
                         let row = Row {
                             position: seen.position,
                             checkpoint: seen.look.checkpoint,

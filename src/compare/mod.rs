@@ -18,7 +18,7 @@ pub mod logits;
 pub mod metrics;
 pub mod noise;
 mod reading;
-mod repeats;
+pub mod repeats;
 pub mod rounding;
 mod settling;
 pub mod tolerance;

@@ -48,10 +48,6 @@ pub(super) struct Tally {
 
 /// Repeats that are looked into on a side; where there are more, those say enough.
 const REPEATS: usize = 2048;
-/// Confidence in a stale row where nothing recorded tells whether the engine went on with it.
-const PERHAPS_STALE: f32 = 0.7;
-/// And where something that is recorded says that it did not.
-const SURELY_STALE: f32 = 0.95;
 
 impl Tally {
     /// Leading channels that hold an allocator's links instead of values, by checkpoint.
@@ -110,27 +106,14 @@ impl Tally {
         for finding in findings.iter_mut().filter(|f| f.class == STALE) {
             let at = finding.checkpoint;
             let Some((repeat, known)) = self.repeats.get_mut(&(position, at)) else {
-                finding.confidence = finding.confidence.min(PERHAPS_STALE);
+                Use::Unknown.settle(finding, Blame::Engine);
                 continue;
             };
             if *known != Use::Unknown {
                 continue;
             }
             *known = repeats::used(lineage, store, (position, at), (repeat.position, repeat.checkpoint));
-            match *known {
-                Use::Used(by) => {
-                    finding.blame = Blame::Engine;
-                    let says = format!("; the engine went on with them: {by} follows from them");
-                    finding.evidence += &says;
-                }
-                Use::Unused(Some(not)) => {
-                    finding.confidence = finding.confidence.max(SURELY_STALE);
-                    let says = format!("; {not} does not follow from them");
-                    finding.evidence += &says;
-                }
-                Use::Unused(None) => {}
-                Use::Unknown => finding.confidence = finding.confidence.min(PERHAPS_STALE),
-            }
+            known.settle(finding, Blame::Engine);
         }
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::lineage::{Kind, Lineage};
+use crate::garbage::{Blame, Finding};
 use crate::model::{Checkpoint, Site};
 use crate::trace::{Store, Tensor};
 
@@ -20,6 +21,31 @@ pub enum Use {
     Unused(Option<Checkpoint>),
     /// Nothing that is recorded tells.
     Unknown,
+}
+
+/// Confidence in a stale row where nothing recorded tells whether the engine went on with it.
+const PERHAPS_STALE: f32 = 0.7;
+/// And where something that is recorded says that it did not.
+const SURELY_STALE: f32 = 0.95;
+
+impl Use {
+    /// Says so in the finding of a stale row. What the engine went on with is laid on `others`.
+    pub fn settle(self, finding: &mut Finding, others: Blame) {
+        match self {
+            Self::Used(by) => {
+                finding.blame = others;
+                let says = format!("; the engine went on with them: {by} follows from them");
+                finding.evidence += &says;
+            }
+            Self::Unused(Some(not)) => {
+                finding.confidence = finding.confidence.max(SURELY_STALE);
+                let says = format!("; {not} does not follow from them");
+                finding.evidence += &says;
+            }
+            Self::Unused(None) => {}
+            Self::Unknown => finding.confidence = finding.confidence.min(PERHAPS_STALE),
+        }
+    }
 }
 
 /// A sum holds a part if what is left of it is less than this share of the part.

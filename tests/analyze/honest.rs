@@ -1,7 +1,7 @@
 //! Rows as honest engines make them: none may be called garbage.
 
 use super::random::Noise;
-use super::{analyze_text, printed, printed_from};
+use super::{Judgement, analyze_text, printed, printed_from};
 
 /// Rows of one checkpoint of one kind of model.
 fn honest(noise: &mut Noise, kind: u64, n: usize) -> (Vec<Vec<f32>>, &'static str, usize) {
@@ -136,4 +136,35 @@ fn what_follows_from_a_zero_embedding_is_nobodys_fault() {
     assert_eq!(a.garbage, 0, "{:?}", a.classes);
     let kernel = text.replace("{\"checkpoint\":\"embd\"", "{\"checkpoint\":\"other\"");
     assert!(analyze_text(&kernel).garbage > 0, "without that, zeros are worth a question");
+}
+
+/// A mask that leaves two positions the same one to see repeats attention's output honestly, and what follows is
+/// computed from it; where what follows is not, the recorder wrote an old buffer again.
+#[test]
+fn a_repeat_that_the_engine_went_on_with_is_not_stale() {
+    let row = |p: u32, salt: f32| (0..16).map(|i| (i as f32 + salt).sin() * (p as f32 + 1.5)).collect();
+    let embedded: Vec<Vec<f32>> = (0..4).map(|p| row(p, 0.25)).collect();
+    let attended: Vec<f32> = row(0, 7.0);
+    let record = |sums: &dyn Fn(usize) -> Vec<f32>| {
+        let mut text = String::new();
+        for (p, embd) in embedded.iter().enumerate() {
+            for (name, values) in
+                [("embd", embd.clone()), ("attn_out-0", attended.clone()), ("ffn_inp-0", sums(p))]
+            {
+                let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+                text += &format!(
+                    "{{\"checkpoint\":\"{name}\",\"team\":\"e\",\"token_idx\":{p},\"dtype\":\"f32\",\"shape\":[16],\"values\":[{}]}}\n",
+                    values.join(",")
+                );
+            }
+        }
+        analyze_text(&text)
+    };
+    let sum = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a + b).collect::<Vec<f32>>();
+    let used = record(&|p| sum(&embedded[p], &attended));
+    assert_eq!(used.judgement(), Judgement::Sound, "{:?}", used.findings);
+    let stale = &used.classes["stale"].best.1;
+    assert!(stale.evidence.contains("ffn_inp-0 follows from them"), "{}", stale.evidence);
+    let unused = record(&|p| sum(&embedded[p], &row(p as u32, 7.0)));
+    assert_eq!((unused.judgement(), unused.instrument), (Judgement::Instrument, 3), "{:?}", unused.findings);
 }
