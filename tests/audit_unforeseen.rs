@@ -7,6 +7,9 @@ use std::sync::Arc;
 use paritty::audit::{Audit, Options, audit};
 use paritty::gguf::Gguf;
 use paritty::model::arch;
+use paritty::synth::Synth;
+use paritty::synth::mix::Mix;
+use paritty::synth::shape::Shape;
 use paritty::trace::Store;
 use serde_json::Value;
 
@@ -31,9 +34,13 @@ struct Run {
 
 impl Run {
     fn of(model: &'static str) -> Self {
-        let text = std::fs::read_to_string(asset("traces", &format!("{model}.jsonl"))).expect("the trace");
+        Self::at(model, &asset("traces", &format!("{model}.jsonl")))
+    }
+
+    fn at(model: &'static str, trace: &Path) -> Self {
+        let text = std::fs::read_to_string(trace).expect("the trace");
         let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        let bytes = std::fs::read(asset("traces", &format!("{model}.bin"))).expect("the sidecar");
+        let bytes = std::fs::read(trace.with_extension("bin")).expect("the sidecar");
         Self { model, lines, bytes }
     }
 
@@ -72,18 +79,23 @@ impl Run {
 
     /// Audits the one checkpoint.
     fn audited(&self, name: &str) -> Audit {
+        let gguf = Gguf::open(&asset("models", &format!("{}.gguf", self.model))).expect("the model");
+        self.audit(&Arc::new(gguf), &format!("^{name}$"))
+    }
+
+    /// Audits the checkpoints whose names match `pattern`.
+    fn audit(&self, gguf: &Arc<Gguf>, pattern: &str) -> Audit {
         let folder = tempfile::tempdir().expect("a folder");
         let trace = folder.path().join(format!("{}.jsonl", self.model));
         let lines: Vec<String> = self.lines.iter().map(Value::to_string).collect();
         let text = lines.join("\n") + "\n";
         std::fs::write(trace.with_extension("bin"), &self.bytes).expect("a sidecar");
         std::fs::write(&trace, text).expect("a trace");
-        let gguf = Gguf::open(&asset("models", &format!("{}.gguf", self.model))).expect("the model");
-        let graph = arch::graph(&gguf).expect("a graph");
-        let only = regex::Regex::new(&format!("^{name}$")).expect("a pattern");
+        let graph = arch::graph(gguf).expect("a graph");
+        let only = regex::Regex::new(pattern).expect("a pattern");
         let options = Options { checkpoints: Some(only), ..Options::default() };
         let store = Store::load(&trace).expect("the trace");
-        audit(&Arc::new(gguf), &graph, &store, &options, &mut |_, _| {}).expect("an audit")
+        audit(gguf, &graph, &store, &options, &mut |_, _| {}).expect("an audit")
     }
 }
 
@@ -283,4 +295,123 @@ fn gelu_in_f32_is_no_mistake() {
     });
     let found = run.audited("ffn_gelu-1");
     assert!(found.faulty.is_empty(), "{:?}", found.faulty);
+}
+
+/// A model of random weights with norms of heads, and how wide these are: one key head for all of them.
+const QWEN3: &str = "tiny-qwen3";
+const WIDE: usize = 48;
+
+/// A model of random weights with norms of heads, which no demo has, and a clean run of our engine over it.
+fn qwen3(folder: &Path) -> (Arc<Gguf>, PathBuf) {
+    let vocab = Gguf::open(&asset("models", &format!("{LLAMA}.gguf"))).expect("a vocabulary");
+    let shape = Shape::named(QWEN3).expect("a shape");
+    let model = folder.join("qwen3.gguf");
+    let mix = Mix::named("f32").expect("a mix");
+    Synth::new(&shape, mix, &vocab, 1).expect("a model").save(&model, |_| {}).expect("a file");
+    let trace = folder.join(format!("{QWEN3}.jsonl"));
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_paritty"))
+        .args(["trace", "--engine=cpu", "--tokens=1,5,9,4,7,30,12,8,21,3", "-o"])
+        .args([&trace, &model])
+        .output()
+        .expect("paritty runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    (Arc::new(Gguf::open(&model).expect("the model")), trace)
+}
+
+/// What an engine records that turns heads first and norms them afterwards: the normed query is the plain one, bit
+/// for bit, and yet its recorder is right.
+#[test]
+fn a_norm_after_rope_is_not_blamed_on_the_recorder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (gguf, trace) = qwen3(folder.path());
+    let mut run = Run::at(QWEN3, &trace);
+    let weight = gguf.to_f32(gguf.tensor("blk.1.attn_q_norm.weight").expect("a norm")).expect("values");
+    run.alter("Qcur_normed-1", |run, p, _| run.row("Qcur-1", p));
+    run.alter("Qcur_rope-1", |run, p, _| {
+        let mut row = run.row("Qcur-1", p);
+        for head in row.chunks_mut(WIDE) {
+            for i in 0..WIDE / 2 {
+                let angle = f64::from(p) * 1e6_f64.powf(-2.0 * i as f64 / WIDE as f64);
+                let (a, b) = (head[i], head[i + WIDE / 2]);
+                head[i] = a * angle.cos() - b * angle.sin();
+                head[i + WIDE / 2] = b * angle.cos() + a * angle.sin();
+            }
+            let mean = head.iter().map(|x| x * x).sum::<f64>() / WIDE as f64;
+            let gain = 1.0 / (mean + f64::from(1e-6_f32)).sqrt();
+            head.iter_mut().zip(&weight).for_each(|(x, w)| *x *= gain * f64::from(*w));
+        }
+        row
+    });
+    // What reads the query follows from what was recorded of it.
+    run.alter("kq-1", |run, p, _| {
+        let keys: Vec<Vec<f64>> = (0..=p).map(|slot| run.row("Kcur_rope-1", slot)).collect();
+        let score = |query: &[f64], key: &[f64]| query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>();
+        let queries = run.row("Qcur_rope-1", p);
+        queries
+            .chunks(WIDE)
+            .flat_map(|query| keys.iter().map(|key| score(query, key)).collect::<Vec<f64>>())
+            .collect()
+    });
+    let found = run.audit(&gguf, "^(Qcur|kq-1)");
+    let named: Vec<(String, String, bool)> = found
+        .faulty
+        .iter()
+        .map(|f| {
+            let first = f.diagnoses.first().expect("a diagnosis");
+            (f.checkpoint.to_string(), first.says.clone(), first.instrument)
+        })
+        .collect();
+    let expected = [
+        ("Qcur_normed-1", "the norm is not applied here"),
+        ("Qcur_rope-1", "the norm of the heads is applied after RoPE instead of before"),
+    ];
+    assert_eq!(named, expected.map(|(at, says)| (at.to_owned(), says.to_owned(), false)));
+}
+
+/// The engine went on with the right query: only what was recorded of it is wrong, whatever was done to it.
+#[test]
+fn what_only_the_recorder_did_is_blamed_on_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (gguf, trace) = qwen3(folder.path());
+    let mut run = Run::at(QWEN3, &trace);
+    run.alter("Qcur_normed-1", |_, _, row| row.iter().map(|x| x * x).collect());
+    let found = run.audit(&gguf, ".");
+    let blamed: Vec<(String, bool)> = found
+        .faulty
+        .iter()
+        .map(|f| (f.checkpoint.to_string(), f.diagnoses.first().is_some_and(|d| d.instrument)))
+        .collect();
+    assert_eq!(blamed, [("Qcur_normed-1".to_owned(), true), ("Qcur_rope-1".to_owned(), true)]);
+    // A second mistake shows beside one that is the recorder's for sure.
+    let filled = f64::from(f32::from_bits(0xcccc_cccc));
+    run.alter("Qcur_normed-1", |_, _, row| vec![filled; row.len()]);
+    run.alter("Qcur_rope-1", |_, _, row| row.iter().map(|x| x * 1.25).collect());
+    let found = run.audit(&gguf, "^Qcur");
+    let rope = found.faulty.iter().find(|f| f.checkpoint.to_string() == "Qcur_rope-1").expect("RoPE");
+    let first = rope.diagnoses.first().expect("a diagnosis");
+    assert!(first.says.contains("multiplied by 1.25") && !first.instrument, "{first:?}");
+}
+
+/// A head of NaN spoils the next layer at every position of the batch: 0 times NaN is NaN.
+#[test]
+fn nan_that_survives_the_mask_is_called_so() {
+    let name = "kqv_out-1";
+    let mut run = Run::of(LLAMA);
+    let last = (0..100).rfind(|&p| run.cell(name, p).is_some()).expect("positions");
+    run.alter("Vcur-1", |_, p, mut row| {
+        if p == last {
+            row[0] = f64::NAN;
+        }
+        row
+    });
+    // The query heads that share the first value head.
+    let heads = HEADS * HEAD / run.row("Vcur-1", 0).len();
+    run.alter(name, |_, _, mut row| {
+        (0..heads).for_each(|head| row[head * HEAD] = f64::NAN);
+        row
+    });
+    let found = run.audited(name);
+    let [faulty] = &found.faulty[..] else { panic!("{:?}", found.faulty) };
+    let says = faulty.diagnoses.first().map_or(&*faulty.pattern, |d| &*d.says);
+    assert!(says.contains("0 times NaN is NaN"), "{says}");
 }

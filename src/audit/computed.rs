@@ -1,5 +1,6 @@
 //! One row as it should be, and what its roundings are a share of.
 
+use super::product::coherent;
 use crate::engine::cpu::kernel::{Bound, Moment};
 use crate::model::graph::Pairing;
 use crate::model::{Node, Op};
@@ -64,7 +65,9 @@ pub fn scales(node: &Node, bound: &Bound, at: Moment, inputs: &[&[f64]], values:
             let (a, b) = (absolute(inputs[0]), absolute(inputs[1]));
             let mut out = Vec::new();
             bound.run(node, at, &[&a, &b], &mut out);
-            if matches!(node.op, Op::Mix(_)) {
+            if let Op::Scores(a) = &node.op {
+                out.iter_mut().zip(values).for_each(|(x, sum)| *x += coherent(*sum, a.head_dim));
+            } else {
                 // Probabilities have one sign: partial sums are as large as the result from early on, and
                 // each rounds by ε of it. Of 20 positions a plain loop made 8 ε.
                 let longer = ((at.position + 1) as f64).sqrt() / 2.0;

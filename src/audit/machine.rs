@@ -18,6 +18,7 @@ use super::probe::{Probe, Random};
 use super::product::{Operand, Weights, product};
 use super::stretch::{Reach, Stretch};
 use super::traced::{Table, Traced};
+use super::unchanged::{Inside, Unchanged};
 use crate::engine::cpu::kernel::{Bound, Moment};
 use crate::gguf::{Gguf, WeightType};
 use crate::model::departure::Precision;
@@ -32,6 +33,9 @@ pub struct Evaluation<'a> {
     pub probe: Option<Probe>,
     /// Values of the output that are wanted; only products make use of it.
     pub rows: Option<usize>,
+    /// What the same stretch holds without the change, kept from one change to the next. Only for
+    /// evaluations of one stretch in one arithmetic.
+    pub unchanged: Option<&'a Unchanged>,
 }
 
 /// Which arithmetic a node is evaluated in at a position with so many columns.
@@ -92,15 +96,39 @@ impl<'a> Machine<'a> {
         positions: &[u32],
         how: Evaluation<'_>,
     ) -> Result<BTreeMap<u32, Computed>, AuditError> {
+        let kept = match how {
+            Evaluation { change: Some(change), probe: None, unchanged: Some(unchanged), .. } => {
+                let plain = Evaluation::default();
+                let make = || Ok(self.walk(stretch, rules, positions, plain, &Inside::new())?.1);
+                unchanged.beside(change, self.graph, stretch, positions, make)?
+            }
+            _ => Inside::new(),
+        };
+        Ok(self.walk(stretch, rules, positions, how, &kept)?.0)
+    }
+
+    /// The output of a stretch and what is inside it, of which `kept` is there already.
+    fn walk(
+        &self,
+        stretch: &Stretch,
+        rules: &Rules<'_>,
+        positions: &[u32],
+        how: Evaluation<'_>,
+        kept: &Inside,
+    ) -> Result<(BTreeMap<u32, Computed>, Inside), AuditError> {
         let node_at = |id: NodeId| match how.change.and_then(|change| change.on(id)) {
             Some(change) => &change.node,
             None => self.graph.node(id),
         };
         let output = stretch.output();
         let needed = Self::needed(stretch, positions, &node_at, how.change);
-        let mut made: HashMap<NodeId, Arc<Table>> = HashMap::new();
+        let mut made = Inside::new();
         let fused = self.fused_scores(stretch);
         for &id in &stretch.nodes {
+            if let Some(table) = kept.get(&id) {
+                made.insert(id, Arc::clone(table));
+                continue;
+            }
             let node = node_at(id);
             let change = how.change.and_then(|c| c.on(id));
             let wanted: Vec<u32> = needed.get(&id).into_iter().flatten().copied().collect();
@@ -137,22 +165,22 @@ impl<'a> Machine<'a> {
             };
             if let Some(post) = change.and_then(|c| c.post.as_ref()) {
                 for (position, computed) in &mut result {
-                    let before = norm(&computed.values);
+                    let before = computed.values.clone();
                     post(*position, &mut computed.values);
-                    // Larger values round by more.
-                    let grown = (norm(&computed.values) / before).max(1.0);
+                    // Larger values round by more; what was left alone does not.
+                    let grown = (norm(&computed.values) / norm(&before)).max(1.0);
                     let grown = if grown.is_finite() { grown } else { 1.0 };
-                    for (scale, x) in computed.scale.iter_mut().zip(&computed.values) {
-                        *scale = (*scale * grown).max(x.abs());
+                    for ((scale, x), before) in computed.scale.iter_mut().zip(&computed.values).zip(&before) {
+                        *scale = if x == before { *scale } else { (*scale * grown).max(x.abs()) };
                     }
                 }
             }
             if id == output {
-                return Ok(result);
+                return Ok((result, made));
             }
             made.insert(id, Arc::new(Self::as_table(id, node, result, how.probe)));
         }
-        Ok(BTreeMap::new())
+        Ok((BTreeMap::new(), made))
     }
 
     /// Attention's last node with the scores that it rests on, where neither scores nor probabilities

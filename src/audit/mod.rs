@@ -30,6 +30,8 @@ mod ties;
 mod tiles;
 pub mod traced;
 mod turned;
+mod unchanged;
+mod witness;
 
 pub use findings::{Audit, Conclusion, Coverage, Diagnosis, FaultyNode, KindFindings};
 pub use judge::Deviation;

@@ -58,6 +58,13 @@ impl Operand {
     }
 }
 
+/// What partial sums that grow as the sum itself does add to its scale: a plain loop over n terms that are all alike
+/// rounds by up to ε of i/n of the sum at the i-th, together by √n/3 of ε of the sum as a rule and by three times that
+/// at worst. Bounds are some six ε of a scale.
+pub fn coherent(sum: f64, terms: usize) -> f64 {
+    sum.abs() * (terms as f64).sqrt() / 6.0
+}
+
 /// A row of a matrix as a rule multiplies it.
 pub struct Row {
     /// What meets the activations.
@@ -91,7 +98,8 @@ impl Row {
 }
 
 /// `matrix · column (+ bias)` for each column, over the first `rows` rows. The scale of a value is
-/// ‖row‖ · ‖column‖, which is at least Σ|terms| and little more for values without order.
+/// ‖row‖ · ‖column‖, which is at least Σ|terms| and little more for values without order, and what a sum of terms
+/// of one sign adds (see [`coherent`]).
 pub fn product(
     matrix: &dyn Weights,
     rule: &dyn Rule,
@@ -141,10 +149,59 @@ pub fn product(
                 .enumerate()
                 .map(|(i, row)| {
                     let bias = bias.and_then(|b| b.get(i)).map_or(0.0, |&b| f64::from(b.abs()));
-                    row[width - 1] * column.norm + bias
+                    row[width - 1] * column.norm + bias + coherent(row[c], column.values.len())
                 })
                 .collect(),
             ambiguity: Vec::new(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::arithmetic::EXACT;
+    use crate::audit::floor::floor;
+    use crate::audit::judge::{Tolerance, judge};
+    use crate::model::Op;
+
+    /// Rows whose terms are mostly of one sign.
+    struct Leaning;
+
+    impl Weights for Leaning {
+        fn rows(&self) -> usize {
+            4096
+        }
+        fn row_len(&self) -> usize {
+            1024
+        }
+        fn row(&self, row: usize, out: &mut [f32]) {
+            for (i, x) in out.iter_mut().enumerate() {
+                *x = 1.0 + ((row * 7919 + i * 104_729) % 1000) as f32 / 500.0;
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_loop_in_f32_is_explained_and_one_wrong_weight_is_not() {
+        let column: Vec<f64> = (0..1024).map(|i| f64::from(0.3_f32 + (i % 13) as f32 / 7.0)).collect();
+        let made = product(&Leaning, &EXACT, &[Operand::new(column.clone(), None)], None, usize::MAX);
+        let mut row = vec![0.0; 1024];
+        let mut recorded: Vec<f32> = Vec::new();
+        for r in 0..Leaning.rows() {
+            Leaning.row(r, &mut row);
+            recorded.push(row.iter().zip(&column).fold(0.0, |sum, (w, x)| sum + w * *x as f32));
+        }
+        let tolerance = Tolerance { floor: floor(&Op::MatMul), values: true, extra: 0.0 };
+        let found = judge(&recorded, &made[0], &tolerance);
+        assert!(found.is_explained(), "{found:?}");
+        // Without what terms of one sign add it would not be.
+        let strict = made[0].scale.iter().zip(&made[0].values).map(|(s, v)| s - coherent(*v, 1024));
+        let strict = Computed { scale: strict.collect(), ..made[0].clone() };
+        assert!(!judge(&recorded, &strict, &tolerance).is_explained());
+        // A hundredth of one weight of 1024.
+        Leaning.row(9, &mut row);
+        recorded[9] += row[500] * column[500] as f32 * 0.01;
+        assert!(!judge(&recorded, &made[0], &tolerance).is_explained());
+    }
 }

@@ -36,11 +36,16 @@ impl Stretch {
 
     /// The stretch that ends in `output`.
     pub fn find(graph: &Graph, traced: &Traced<'_>, output: NodeId) -> Self {
+        Self::around(graph, traced, output, None)
+    }
+
+    /// The same, as if `hidden` had not been recorded.
+    pub fn around(graph: &Graph, traced: &Traced<'_>, output: NodeId, hidden: Option<NodeId>) -> Self {
         let (mut inside, mut sources) = (BTreeSet::from([output]), BTreeSet::new());
         let mut open = vec![output];
         while let Some(id) = open.pop() {
             for &input in &graph.node(id).inputs {
-                if traced.full(input).is_empty() {
+                if traced.full(input).is_empty() || hidden == Some(input) {
                     if inside.insert(input) {
                         open.push(input);
                     }

@@ -157,7 +157,7 @@ impl Auditor<'_> {
         for (columns, positions) in self.by_columns(positions) {
             let rules = |id: NodeId| self.habits.rule(&self.machine, stretch, choice, columns, id);
             let at = |probe| {
-                let how = Evaluation { change, probe, rows: None };
+                let how = Evaluation { change, probe, ..Evaluation::default() };
                 self.machine.evaluate(stretch, &rules, &positions, how)
             };
             let coarse = stretch.nodes.iter().any(|&id| rules(id).is_coarse());

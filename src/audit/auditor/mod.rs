@@ -15,7 +15,7 @@ use super::kind::Kind;
 use super::machine::Machine;
 use super::stretch::{Reach, Stretch};
 use super::traced::Traced;
-use crate::model::{Graph, NodeId};
+use crate::model::{Graph, Node, NodeId};
 
 pub use cells::WIDE;
 
@@ -39,6 +39,8 @@ pub(super) struct Finding {
     pub clean: Vec<u32>,
     /// Largest relative deviation and largest severity.
     pub worst: (f64, f64),
+    /// How far off it is at each faulty position.
+    pub before: BTreeMap<u32, Deviation>,
 }
 
 /// Evaluates, judges and keeps count.
@@ -53,6 +55,8 @@ pub(super) struct Auditor<'a> {
     pub clean: BTreeMap<NodeId, BTreeSet<u32>>,
     pub coverage: Coverage,
     pub stop: Option<Arc<AtomicBool>>,
+    /// The only checkpoints that are looked at, if not all.
+    pub only: Option<regex::Regex>,
 }
 
 /// What is counted of one kind.
@@ -80,6 +84,7 @@ impl<'a> Auditor<'a> {
             clean: BTreeMap::new(),
             coverage: Coverage::default(),
             stop: None,
+            only: None,
         }
     }
 
@@ -110,6 +115,12 @@ impl<'a> Auditor<'a> {
             header: self.traced().store().header(),
             fused: stretch.reach == Reach::Whole,
         }
+    }
+
+    /// Whether a node is looked at.
+    pub fn is_asked(&self, node: &Node) -> bool {
+        let Some(checkpoint) = node.checkpoint else { return false };
+        self.only.as_ref().is_none_or(|only| only.is_match(&checkpoint.to_string()))
     }
 
     /// Positions at which a directly judged node is explained, if it is never faulty and ever judged.

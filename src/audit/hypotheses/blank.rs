@@ -53,7 +53,7 @@ impl Hypothesis for Blank {
 }
 
 /// The channels in words, with the verb: `values 3, 5 are`.
-fn place(case: &Case<'_, '_>, channels: &BTreeSet<usize>, width: usize) -> String {
+pub(super) fn place(case: &Case<'_, '_>, channels: &BTreeSet<usize>, width: usize) -> String {
     if channels.len() == width {
         return "all values are".to_owned();
     }

@@ -10,6 +10,7 @@ use crate::audit::choice::Choice;
 use crate::audit::machine::{Evaluation, Machine};
 use crate::audit::stretch::{Reach, Stretch};
 use crate::audit::traced::Traced;
+use crate::audit::witness::Witness;
 use crate::gguf::Gguf;
 use crate::model::{Graph, Node, NodeId};
 
@@ -126,15 +127,9 @@ impl<'c, 'a> Case<'c, 'a> {
         self.is_output() && self.stretch.reach == Reach::Direct
     }
 
-    /// Whether what was recorded here is what the engine went on with: an operation that reads it is
-    /// explained by it.
-    pub fn is_used(&self) -> bool {
-        let graph = self.graph();
-        (0..graph.nodes.len()).map(|i| NodeId(i as u32)).any(|id| {
-            let reads = graph.node(id).inputs.contains(&self.target);
-            let clean = || self.auditor.clean_positions(id).unwrap_or_default();
-            reads && self.positions.iter().any(|p| clean().contains(p))
-        })
+    /// What the operations that read the node say of what was recorded of it.
+    pub fn witness(&self) -> Witness {
+        self.auditor.witness(self.target, &self.positions).unwrap_or(Witness::Silent)
     }
 
     /// Recorded and right row at each position that is looked at; none for a node inside a stretch.

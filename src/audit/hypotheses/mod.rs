@@ -22,8 +22,10 @@ mod garbage;
 mod heads;
 mod inputs_missing;
 mod known_faults;
+mod later_positions;
 mod layout;
 mod logits;
+mod norm_after_rope;
 mod norm_formula;
 mod norm_weight;
 mod offset;
@@ -40,9 +42,13 @@ mod rounded_cache;
 mod rounded_weights;
 mod softmax;
 mod stale;
+mod stale_part;
+mod stuck;
 mod weights_differ;
 
 use std::collections::BTreeSet;
+
+use rayon::prelude::*;
 
 use super::AuditError;
 use super::auditor::{Auditor, Finding, Judged};
@@ -51,6 +57,7 @@ use super::choice::Choice;
 use super::findings::Diagnosis;
 use super::machine::Evaluation;
 use super::stretch::{Reach, Stretch};
+use super::unchanged::Unchanged;
 pub use case::Case;
 pub(super) use pattern::describe;
 
@@ -110,15 +117,18 @@ pub trait Hypothesis: Sync {
 pub static HYPOTHESES: &[&dyn Hypothesis] = &[
     &garbage::Garbage,
     &stale::Stale,
+    &stale_part::StalePart,
     &known_faults::KnownFaults,
     &bias::Bias,
     &epsilon::Epsilon,
     &norm_weight::NormWeight,
     &norm_formula::NormFormula,
     &rope::RopeRules,
+    &norm_after_rope::NormAfterRope,
     &softmax::SoftMaxRules,
     &attention::AttentionRules,
     &heads::Heads,
+    &later_positions::LaterPositions,
     &activation::Activation,
     &residual::Residual,
     &embedding::Embedding,
@@ -131,6 +141,7 @@ pub static HYPOTHESES: &[&dyn Hypothesis] = &[
     &precision::Precision,
     &logits::Logits,
     &blank::Blank,
+    &stuck::Stuck,
     &permuted::Permuted,
     &factor::Factor,
     &norm_formula::NormGain,
@@ -167,18 +178,33 @@ struct Found {
     diagnosis: Diagnosis,
 }
 
-/// What explains a faulty node.
-pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Diagnosis>, AuditError> {
+/// Steps that [`explain`] takes for all of `findings`: one for each operation that may hold the mistake.
+pub(super) fn steps(findings: &[Finding]) -> usize {
+    findings.iter().map(|finding| finding.stretch.nodes.len()).sum()
+}
+
+/// What explains a faulty node. `step` is called once for each operation that was looked at.
+pub(super) fn explain(
+    auditor: &Auditor<'_>,
+    finding: &Finding,
+    step: &mut dyn FnMut(),
+) -> Result<Vec<Diagnosis>, AuditError> {
     let (stretch, choice, worst) = (&finding.stretch, finding.choice, finding.worst);
-    let sample = sample(&finding.faulty, SAMPLE);
+    let bridged = matches!(stretch.reach, Reach::Bridged(_));
+    let mut sample = sample(&finding.faulty, SAMPLE);
+    // The earliest rests on the fewest positions before it: what fails there is known soonest.
+    let earliest = finding.faulty.iter().copied().min();
+    sample.extend(earliest.filter(|p| bridged && !sample.contains(p)));
     let clean = self::sample(&finding.clean, SAMPLE);
     let confirm: BTreeSet<u32> =
         sample.iter().copied().chain(self::sample(&finding.faulty, CONFIRM)).collect();
     let confirm: Vec<u32> = confirm.into_iter().collect();
+    let unchanged = Unchanged::default();
     let mut found: Vec<Found> = Vec::new();
     for target in stretch.nodes.iter().rev() {
         let case = Case::new(auditor, stretch, choice, *target, sample.clone())?.among(&finding.faulty);
         for hypothesis in HYPOTHESES {
+            auditor.go_on()?;
             if hypothesis.is_general() && found.iter().any(|f| !f.general) {
                 continue;
             }
@@ -200,15 +226,22 @@ pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Di
                 found.push(Found { general, kin: 0, contradicted: false, partial: false, diagnosis });
                 continue;
             }
-            for trial in hypothesis.trials(&case) {
+            let first = |trial: Trial| -> Result<Option<Trial>, AuditError> {
+                if let Some(earliest) = earliest.filter(|_| bridged)
+                    && !comes_nearer(auditor, finding, &trial.change, earliest, &unchanged)?
+                {
+                    return Ok(None);
+                }
+                let first = attempt(auditor, finding, &trial.change, &sample, Some(FIRST_ROWS))?;
+                Ok(holds(&first, sample.len(), worst.1).then_some(trial))
+            };
+            let trials: Vec<Option<Trial>> =
+                hypothesis.trials(&case).into_par_iter().map(first).collect::<Result<_, AuditError>>()?;
+            for trial in trials.into_iter().flatten() {
                 let twin = found
                     .iter()
                     .position(|f| f.diagnosis.says == trial.says || (trial.kin != 0 && f.kin == trial.kin));
                 if twin.is_some_and(|at| !found[at].contradicted) {
-                    continue;
-                }
-                let first = attempt(auditor, finding, &trial.change, &sample, Some(FIRST_ROWS))?;
-                if !holds(&first, sample.len(), worst.1) {
                     continue;
                 }
                 // Where the engine was right, the mistake must make no difference, or was not made.
@@ -235,6 +268,7 @@ pub(super) fn explain(auditor: &Auditor<'_>, finding: &Finding) -> Result<Vec<Di
                 }
             }
         }
+        step();
     }
     if found.iter().any(|f| !f.partial) {
         found.retain(|f| !f.partial);
@@ -271,6 +305,29 @@ fn whereabouts(finding: &Finding) -> String {
     }
 }
 
+/// Whether a change brings a node of which much lies between it and what was recorded nearer at one faulty
+/// position: one that explains it must.
+fn comes_nearer(
+    auditor: &Auditor<'_>,
+    finding: &Finding,
+    change: &Change,
+    position: u32,
+    unchanged: &Unchanged,
+) -> Result<bool, AuditError> {
+    let Some(before) = finding.before.get(&position) else { return Ok(true) };
+    let how = Evaluation {
+        change: Some(change),
+        rows: Some(FIRST_ROWS),
+        unchanged: Some(unchanged),
+        ..Evaluation::default()
+    };
+    auditor.go_on()?;
+    let plain = auditor.judge(&finding.stretch, finding.choice, &[position], how, None).unwrap_or_default();
+    // Explained is what is within the floor, which what is changed may move a little.
+    let near = (before.relative / NEARER).max(2.0 * before.floor);
+    Ok(plain.iter().any(|judged| judged.deviation.relative <= near || judged.deviation.is_explained()))
+}
+
 /// Tries a change where the node is faulty. What it costs to bridge is only looked at where the change
 /// brings the node nearer.
 fn attempt(
@@ -282,7 +339,7 @@ fn attempt(
 ) -> Result<Vec<Judged>, AuditError> {
     let (stretch, choice) = (&finding.stretch, finding.choice);
     if matches!(stretch.reach, Reach::Bridged(_)) {
-        let how = Evaluation { change: Some(change), probe: None, rows };
+        let how = Evaluation { change: Some(change), rows, ..Evaluation::default() };
         let plain = auditor.judge(stretch, choice, positions, how, None).unwrap_or_default();
         if !plain.iter().any(|j| j.deviation.relative * NEARER <= finding.worst.0) {
             return Ok(plain);
@@ -303,7 +360,7 @@ fn judged(
         return Ok(Vec::new());
     }
     let bridges = auditor.bridges(stretch, choice, positions, Some(change))?;
-    let how = Evaluation { change: Some(change), probe: None, rows };
+    let how = Evaluation { change: Some(change), rows, ..Evaluation::default() };
     // A change that cannot be made to this model (a tensor that is missing) is no explanation.
     Ok(auditor.judge(stretch, choice, positions, how, bridges.as_ref()).unwrap_or_default())
 }

@@ -60,6 +60,11 @@ impl Hypothesis for NormFormula {
             .iter()
             .map(|(says, gain)| Trial::new(0, (*says).to_owned(), normed(*gain, false)))
             .collect();
+        let plain = |_: &_, _, inputs: &[&[f64]], out: &mut Vec<f64>| {
+            out.clear();
+            out.extend_from_slice(inputs[0]);
+        };
+        trials.push(Trial::new(0, "the norm is not applied here".into(), case.executed(Arc::new(plain))));
         if centred {
             let says = "the mean is not subtracted from the values, only from their squares".to_owned();
             trials.push(Trial::new(0, says, normed(right, true)));

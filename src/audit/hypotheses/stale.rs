@@ -1,6 +1,7 @@
 //! What was recorded is, bit for bit, something else that was recorded.
 
 use super::{Case, Hypothesis, Observation};
+use crate::audit::witness::Witness;
 use crate::model::{Checkpoint, NodeId, Site};
 
 /// See the module.
@@ -18,7 +19,7 @@ impl Hypothesis for Stale {
     }
     fn observe(&self, case: &Case<'_, '_>) -> Option<Observation> {
         // What the engine went on with, it had computed, whatever it is equal to.
-        if case.is_used() {
+        if matches!(case.witness(), Witness::Used | Witness::Neither) {
             return None;
         }
         let own = case.traced().table(case.target).ok()?;

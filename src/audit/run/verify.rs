@@ -180,6 +180,7 @@ impl Auditor<'_> {
             faulty: order.iter().map(|j| j.position).collect(),
             clean: clean.iter().copied().collect(),
             worst: (worst.deviation.relative, worst.deviation.severity),
+            before: order.iter().map(|j| (j.position, j.deviation)).collect(),
         });
         let mut positions: Vec<u32> = faulty.iter().map(|j| j.position).collect();
         positions.sort_unstable();
