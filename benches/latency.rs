@@ -122,6 +122,8 @@ fn idle(folder: &Path) {
     write(&reference, (64, 4), 0.0, |_| {});
     write(&candidate, (64, 4), 1e-3, |_| {});
     let mut pty = inspect(&reference, &candidate);
+    pty.wait("the end", |text| text.contains("ended 64/64") || text.matches("ended 64").count() == 2);
+    thread::sleep(Duration::from_secs(1));
     report("two finished traces", &press(&mut pty, 100, || false));
     thread::sleep(Duration::from_secs(3));
     let process = Process(pty.pid());

@@ -85,6 +85,37 @@ fn our_engine_is_within_the_noise_of_llama_cpp() {
 }
 
 #[test]
+fn positions_judged_elsewhere_while_more_come_are_judged_alike() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("cpu.jsonl");
+    let reference = recorded("f16");
+    for fault in [None, Some("rope-base"), Some("norm-epsilon")] {
+        let fault: Option<Injection> = fault.map(|f| f.parse().unwrap());
+        let change = |graph: &mut Graph| fault.iter().for_each(|f| f.apply(graph).unwrap());
+        run(&model("f16"), change, &tokens(&reference), &out);
+        let at_once = compare(&reference, &out);
+        let (a, b) = (Store::load(&reference).unwrap(), Store::load(&out).unwrap());
+        let mut comparison = Comparison::new();
+        let mut found = None;
+        for some in a.positions().collect::<Vec<_>>().chunks(3) {
+            comparison.take_in(&a, &b, some);
+            // What was found has not seen these.
+            if let Some(found) = found.take() {
+                comparison.settled(found);
+                assert!(!comparison.is_settled() && !comparison.has_settled(some[0]));
+            }
+            let settling = comparison.settling(&a, &b).unwrap();
+            found = Some(std::thread::spawn(move || settling.run()).join().unwrap());
+        }
+        comparison.settled(found.unwrap());
+        assert!(comparison.is_settled());
+        comparison.conclude(&a, &b);
+        assert_eq!(comparison.verdict(), at_once.verdict(), "{fault:?}");
+        assert_eq!(comparison.columns(), at_once.columns(), "{fault:?}");
+    }
+}
+
+#[test]
 fn injected_faults_are_found_where_they_were_made() {
     let cases = [
         ("rope-pairing", "Qcur_rope-0", 1),

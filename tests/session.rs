@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +110,50 @@ fn faults_of(model: &str) {
     }
 }
 
+fn wait(session: &Session, what: &dyn Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+    let mut link = session.link();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let snapshot = Arc::clone(&link.snapshots.borrow_and_update());
+        if what(&snapshot) {
+            return snapshot;
+        }
+        assert!(std::time::Instant::now() < deadline, "{snapshot:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn records_of_an_unfinished_position_are_work_and_questions_are_answered_by_the_last_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let growing = folder.path().join("growing.jsonl");
+    let text = std::fs::read_to_string(asset("traces/shakespeare-f16.jsonl")).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let write = |some: &[&str]| {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&growing).unwrap();
+        file.write_all(some.concat().as_bytes()).unwrap();
+    };
+    write(&lines[..20]);
+    std::fs::copy(asset("traces/shakespeare-f16.bin"), folder.path().join("shakespeare-f16.bin")).unwrap();
+    let both = [asset("traces/shakespeare-f16.jsonl"), growing.clone()].map(Source::Trace);
+    let [reference, candidate] = both;
+    let session = Session::start(&config(reference, candidate)).unwrap();
+    let few = wait(&session, &|s| s.settled && s.columns.len() == 16);
+    assert!(few.candidate.positions == 0 && few.work > 0);
+    write(&lines[20..40]);
+    let more = wait(&session, &|s| s.work > few.work && s.settled);
+    assert_eq!(more.candidate.positions, 0);
+
+    let commands = session.link().commands;
+    let asked: Vec<Wanted> = (0..16).map(|position| Wanted::cell(position, Checkpoint::LOGITS)).collect();
+    for &wanted in &asked {
+        commands.blocking_send(Command::Focus(wanted)).unwrap();
+    }
+    let last = wait(&session, &|s| s.focus.as_ref().is_some_and(|f| f.wanted == asked[15]));
+    let focus = last.focus.as_ref().unwrap();
+    assert!(focus.reference.is_some() && focus.candidate.is_none());
+}
+
 #[test]
 fn two_engines_generate_together_and_step_back() {
     let mut config = config(Source::Oracle, Source::Cpu);
@@ -116,18 +161,7 @@ fn two_engines_generate_together_and_step_back() {
     config.generate = 6;
     config.running = false;
     let session = Session::start(&config).unwrap();
-    let mut link = session.link();
-    let mut wait = |what: &dyn Fn(&Snapshot) -> bool| {
-        let deadline = std::time::Instant::now() + PATIENCE;
-        loop {
-            let snapshot = Arc::clone(&link.snapshots.borrow_and_update());
-            if what(&snapshot) {
-                return snapshot;
-            }
-            assert!(std::time::Instant::now() < deadline, "{snapshot:?}");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    };
+    let wait = |what: &dyn Fn(&Snapshot) -> bool| wait(&session, what);
     let commands = session.link().commands;
     let complete = |s: &Snapshot| s.columns.iter().filter(|c| c.complete).count();
 

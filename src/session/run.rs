@@ -32,7 +32,7 @@ use crate::model::arch;
 use crate::trace::Header;
 
 /// Text read from one trace before commands are looked at again: some milliseconds of work.
-const BUDGET: u64 = 1 << 20;
+const BUDGET: u64 = 1 << 19;
 /// Time spent on comparing before commands are looked at again.
 const SLICE: Duration = Duration::from_millis(6);
 /// Shortest time between two snapshots while work goes on: a screen shows 60 a second at most.
