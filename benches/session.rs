@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::traces::{LAYERS, SITES, grow, write};
-use common::{Process, Sample, in_words};
+use common::{Process, Sample, in_words, processor_of_thread};
 use paritty::compare::Comparison;
 use paritty::model::Checkpoint;
 use paritty::session::{Command, Config, Session, Snapshot, Source, SourceState, Wanted};
@@ -59,27 +59,27 @@ fn questions(session: &Session, known: u32, until: impl Fn(usize) -> bool) -> Sa
     times
 }
 
-/// What looking at all positions together costs: on the session's thread, and on one of its own between.
+/// What looking at all positions together costs, in processor time: on the session's thread, and on one of its
+/// own between.
 fn settling(reference: &Path, candidate: &Path) {
     let [a, b] = [reference, candidate].map(|path| Store::load(path).unwrap());
     let positions: Vec<u32> = a.positions().collect();
     let mut comparison = Comparison::new();
-    let begun = Instant::now();
-    comparison.take_in(&a, &b, &positions);
-    let compared = begun.elapsed();
-    let begun = Instant::now();
-    let settling = comparison.settling(&a, &b).unwrap();
-    let prepared = begun.elapsed();
-    let begun = Instant::now();
-    let found = settling.run();
-    let ran = begun.elapsed();
-    let begun = Instant::now();
-    comparison.settled(found);
+    let compared = timed(|| comparison.take_in(&a, &b, &positions)).1;
+    let (settling, prepared) = timed(|| comparison.settling(&a, &b).unwrap());
+    let (found, ran) = timed(|| settling.run());
+    let after = timed(|| comparison.settled(found)).1;
     println!(
-        "all positions judged together: {ran:.2?} on a thread of its own; before {prepared:.2?}, after {:.2?} on the session's",
-        begun.elapsed()
+        "all positions judged together: {ran:.2?} on a thread of its own; before {prepared:.2?}, after {after:.2?} on the session's"
     );
     println!("all positions compared: {compared:.2?}");
+}
+
+/// What a job gives, and the processor time that it took.
+fn timed<T>(job: impl FnOnce() -> T) -> (T, Duration) {
+    let begun = processor_of_thread();
+    let made = job();
+    (made, processor_of_thread().saturating_sub(begun))
 }
 
 fn main() {
