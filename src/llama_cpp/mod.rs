@@ -5,6 +5,7 @@
 //! tensor; [`context`] owns the callbacks.
 
 pub mod context;
+pub mod graph_node;
 pub mod log;
 pub mod model;
 pub mod names;

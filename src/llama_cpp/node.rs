@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use llama_cpp_sys_2 as sys;
 
-use super::resolve::GraphNode;
+use super::graph_node::GraphNode;
 use super::rows::Extent;
 
 /// A tensor of the running graph. Lives no longer than the callback that showed it.

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use super::LlamaError;
+use super::graph_node::GraphNode;
 use super::node::{Node, NodeSink};
-use super::resolve::{GraphNode, Resolver};
+use super::resolve::Resolver;
 use super::rows::Rows;
 use super::turned::turns;
 use crate::engine::run::RecordSink;

@@ -5,18 +5,9 @@
 
 use std::collections::HashSet;
 
+use super::graph_node::GraphNode;
 use super::{names, turned};
 use crate::model::{Checkpoint, Site};
-
-/// What the resolver looks at: a node and where its data comes from. Data is never read.
-pub trait GraphNode: Sized {
-    /// llama.cpp's name.
-    fn name(&self) -> &str;
-    /// ggml's name of the operation: `MUL_MAT`, `ROPE`, `SWIGLU` …
-    fn op(&self) -> &str;
-    /// The source with index `index`.
-    fn source(&self, index: usize) -> Option<Self>;
-}
 
 /// Names the nodes of one model's graph.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 //! afterwards; but it gives the name `kqv_out` to what is not turned back yet. Attention's output, which
 //! the output projection reads, is the node after it, which has no name.
 
+use super::graph_node::GraphNode;
 use super::names;
-use super::resolve::GraphNode;
 
 /// The matrix by which values are turned.
 const MATRIX: &str = "attn_inp_v_rot";

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 use cudarc::driver::{CudaContext, CudaStream, result, sys};
 
+use super::budget::Budget;
 use super::error::CudaError;
 use super::library;
-use super::memory::Budget;
 
 /// An open device.
 #[derive(Clone)]

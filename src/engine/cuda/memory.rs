@@ -2,36 +2,17 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use cudarc::driver::sys::{CU_MEMHOSTALLOC_PORTABLE, CUresult};
 use cudarc::driver::{CudaContext, result};
 use indicatif::HumanBytes;
 
+use super::budget::Budget;
 use super::device::Device;
 use super::error::CudaError;
 
 /// Alignment of whatever lies in device memory: what the driver itself gives.
 pub const ALIGNMENT: usize = 256;
-
-/// What may be taken of a device's memory, and what is taken.
-#[derive(Debug)]
-pub struct Budget {
-    limit: u64,
-    taken: AtomicU64,
-}
-
-impl Budget {
-    /// At most `limit` bytes, if there is one.
-    pub fn new(limit: Option<u64>) -> Self {
-        Self { limit: limit.unwrap_or(u64::MAX), taken: AtomicU64::new(0) }
-    }
-
-    /// What is left of it.
-    pub fn left(&self) -> u64 {
-        self.limit.saturating_sub(self.taken.load(Ordering::Relaxed))
-    }
-}
 
 /// An allocation on the device.
 pub struct Buffer {
@@ -66,7 +47,7 @@ impl Buffer {
                 Err(e) if e.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY => return Err(full()),
                 other => other.map_err(failed())?,
             };
-            budget.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+            budget.take(bytes as u64);
             let buffer = Self { address, bytes: bytes as u64, context, budget };
             result::memset_d8_sync(address, 0, bytes).map_err(failed())?;
             buffer
@@ -86,7 +67,7 @@ impl Drop for Buffer {
         // SAFETY: allocated by malloc_sync and freed once. cuMemFree waits for work that uses it.
         #[allow(unsafe_code)]
         let freed = unsafe { result::free_sync(self.address) };
-        self.budget.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.give_back(self.bytes);
         self.context.record_err(bound.and(freed));
     }
 }

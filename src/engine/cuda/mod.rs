@@ -6,6 +6,7 @@
 
 mod arena;
 mod arguments;
+mod budget;
 pub mod cache;
 mod compile;
 pub mod device;

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
-use super::heatmap::Room;
+use super::grid::Room;
 use super::triptych::{Places, Table, Triptych};
 use super::{Context, frame, heading, inner_of, put, scale, span};
 use crate::compare::cell::is_per_position;

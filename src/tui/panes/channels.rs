@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::heatmap::Room;
+use super::grid::Room;
 use super::triptych::{Places, Table, Triptych};
 use super::{Context, frame, heading, inner_of, put, scale, span};
 use crate::figures::figure;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ratatui::layout::Rect;
 
-use super::heatmap::Grid;
+use super::grid::Grid;
 use crate::palette;
 use crate::tui::graphics::{Dots, Picture, Pictures};
 use crate::tui::theme::Theme;
@@ -208,7 +208,7 @@ fn pointer(canvas: &mut Canvas, ([x, y], [width, height]): ([i64; 2], [usize; 2]
 
 #[cfg(test)]
 mod tests {
-    use super::super::heatmap::{Plan, Room};
+    use super::super::grid::{Plan, Room};
     use super::*;
     use crate::palette::Ground;
     use crate::tui::graphics::CellSize;

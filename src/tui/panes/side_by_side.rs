@@ -18,7 +18,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
 use super::fold::largest;
-use super::heatmap::{Grid, Plan, Room};
+use super::grid::{Grid, Plan, Room};
 use super::scale::{self, difference, enlargement};
 use super::{Context, frame, heading, put, span};
 use crate::compare::CellState;

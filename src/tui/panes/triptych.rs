@@ -17,7 +17,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::fold::{furthest, largest};
-use super::heatmap::{Grid, Plan, Room};
+use super::grid::{Grid, Plan, Room};
 use super::scale::{difference, enlargement};
 use super::{Context, put, span};
 use crate::tui::theme::{Role, Theme};

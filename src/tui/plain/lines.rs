@@ -3,7 +3,7 @@
 use crate::compare::{CellState, Column, TopEntry};
 use crate::figures;
 use crate::session::status;
-use crate::session::{Focus, SideStatus, Snapshot, TokenView};
+use crate::session::{Focus, SideStatus, Snapshot, TokenView, Which};
 use crate::text::safe;
 
 use crate::tui::app::{Mark, findings};
@@ -17,7 +17,7 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
     out.extend(snapshot.columns.iter().flat_map(|column| position(snapshot, column)));
     out.extend(snapshot.focus.iter().flat_map(|focus| cell(focus)));
     out.extend(super::diagnosis::lines(&snapshot.diagnosis));
-    out.extend(super::views::arrived(snapshot));
+    out.extend(arrived(snapshot));
     out.extend(snapshot.message.iter().map(|message| format!("message: {message}")));
     out.into_iter().map(|line| safe(&line).into_owned()).collect()
 }
@@ -116,4 +116,10 @@ pub(super) fn cell(focus: &Focus) -> Vec<String> {
     out.extend(table("reference", &focus.top.reference));
     out.extend(table("candidate", &focus.top.candidate));
     out
+}
+
+/// How many records of each run were read.
+pub(super) fn arrived(snapshot: &Snapshot) -> Vec<String> {
+    let line = |side: Which| format!("records of the {side}: {}", snapshot.records.seen[side.index()]);
+    Which::BOTH.map(line).to_vec()
 }

@@ -1,12 +1,12 @@
 //! What the open view shows of the place under the cursor, a fact a line.
 
 use super::diagnosis;
-use super::lines::cell;
+use super::lines::{arrived, cell};
 use crate::compare::{CellState, Ranked};
 use crate::figures;
 use crate::garbage;
 use crate::model::Checkpoint;
-use crate::session::{Attention, Focus, Snapshot, Which, texts};
+use crate::session::{Attention, Focus, Which, texts};
 use crate::session::{aligned, alike};
 use crate::trace::Tensor;
 use crate::tui::app::{App, Mark, Shown};
@@ -212,12 +212,6 @@ fn records(app: &App) -> Vec<String> {
         ));
     }
     out
-}
-
-/// How many records of each run were read.
-pub(super) fn arrived(snapshot: &Snapshot) -> Vec<String> {
-    let line = |side: Which| format!("records of the {side}: {}", snapshot.records.seen[side.index()]);
-    Which::BOTH.map(line).to_vec()
 }
 
 /// The cursor's site in every layer.
