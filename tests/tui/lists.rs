@@ -339,3 +339,18 @@ fn the_title_says_how_it_steps() {
     assert!(title(&stopped, 120).contains("stopped at 12: a value of the candidate is NaN"));
     assert!(title(&stopped, 80).contains("stopped at 12"), "{}", title(&stopped, 80));
 }
+
+#[test]
+fn in_half_blocks_faulty_operations_and_entrances_have_signs_of_their_own() {
+    let scene = Scene::faulty();
+    // Two rows a line: there are fewer lines than layers.
+    let signs = |snapshot: Snapshot| {
+        let buffer = draw(&App::new(Arc::new(snapshot)), TRUE, 110, 12);
+        let text = text(&buffer);
+        let map: Vec<&str> =
+            text.lines().skip(4).filter(|line| line.contains('▀') || line.contains('▄')).collect();
+        ["✘", "◆", "◇"].map(|sign| map.iter().any(|line| line.contains(sign)))
+    };
+    assert_eq!(signs(scene.snapshot()), [false, true, true]);
+    assert_eq!(signs(Snapshot { diagnosis: diagnosed(40), ..scene.snapshot() }), [true, true, true]);
+}

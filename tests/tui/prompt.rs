@@ -243,6 +243,17 @@ fn lines_are_edited_and_remembered() {
 }
 
 #[test]
+fn lines_of_earlier_screens_come_back_and_only_new_ones_are_handed_on() {
+    let mut app = app();
+    app.set_typed_before(["goto 1", "goto 2"].map(String::from).to_vec());
+    press(&mut app, ":↑↑");
+    assert_eq!(line(&app), "goto 1");
+    assert!(app.typed_here().is_empty());
+    press(&mut app, "⏎:goto 3⏎:goto 99⎋:goto 3⏎");
+    assert_eq!(app.typed_here(), ["goto 1", "goto 3"], "each once, in order, and none that meant nothing");
+}
+
+#[test]
 fn in_every_prompt_escape_closes_and_interrupt_quits() {
     for open in [":", "/", "p", "m", "u"] {
         let mut app = app();

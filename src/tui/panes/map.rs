@@ -275,10 +275,12 @@ fn draw_cells(context: Context<'_>, geometry: &Geometry, buf: &mut Buffer) {
             let lower = fold(context, geometry, slots, lower_rows.clone());
             let (glyph, style) = half_blocks(context, upper, lower);
             paint(buf, x, y, geometry.column_width, glyph, style);
+            // A sign stays readable under the cursor.
+            let under = |half: char| if matches!(glyph, '✘' | '◆' | '◇') { glyph } else { half };
             if is_cursor(&upper_rows) {
-                mark_cursor(context, buf, x, y, geometry.column_width, '▀');
+                mark_cursor(context, buf, x, y, geometry.column_width, under('▀'));
             } else if is_cursor(&lower_rows) {
-                mark_cursor(context, buf, x, y, geometry.column_width, '▄');
+                mark_cursor(context, buf, x, y, geometry.column_width, under('▄'));
             }
         }
     }
