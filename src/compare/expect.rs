@@ -7,6 +7,8 @@
 //! the softmax's is bounded by its largest error in a score. What rounding adds is known from the
 //! row that is rounded (see [`super::rounding`]).
 
+use std::collections::HashMap;
+
 use super::lineage::{Input, Kind, Lineage};
 use super::metrics::worse;
 use super::noise::Noise;
@@ -65,18 +67,27 @@ struct Known {
     peak: Option<f64>,
 }
 
+/// One expectation in the making.
+struct Walk {
+    out: Expectation,
+    /// Errors of checkpoints that are not there: many paths lead to each, so it is worked out once.
+    unrecorded: HashMap<Checkpoint, f64>,
+}
+
 /// Deeper than the longest chain of unrecorded operations between two layers.
 const DEPTH: usize = 40;
 
 impl Expect<'_> {
     /// What may be expected of `checkpoint`, whose reference norm is `norm`.
     pub fn of(&self, checkpoint: Checkpoint, norm: f64) -> Expectation {
-        let mut out = Expectation { error: 0.0, worst_input: None, isolated: true };
-        out.error = self.error(checkpoint, Some(norm), &mut out, DEPTH);
-        out
+        let out = Expectation { error: 0.0, worst_input: None, isolated: true };
+        let mut walk = Walk { out, unrecorded: HashMap::new() };
+        walk.out.error = self.error(checkpoint, Some(norm), &mut walk, DEPTH);
+        walk.out
     }
 
-    fn known(&self, input: Input, out: &mut Expectation, depth: usize) -> Option<Known> {
+    fn known(&self, input: Input, walk: &mut Walk, depth: usize) -> Option<Known> {
+        let out = &mut walk.out;
         if let Some(cell) = (self.here)(input.checkpoint) {
             let past = if input.history { (self.history)(input.checkpoint).unwrap_or(0.0) } else { 0.0 };
             let error = worse(past.into(), cell.error.into()) as f32;
@@ -92,20 +103,18 @@ impl Expect<'_> {
         }
         out.isolated = false;
         let depth = depth.checked_sub(1)?;
-        Some(Known {
-            error: self.error(input.checkpoint, None, out, depth),
-            norm: None,
-            rounding: None,
-            peak: None,
-        })
+        let known = walk.unrecorded.get(&input.checkpoint).copied();
+        let error = known.unwrap_or_else(|| self.error(input.checkpoint, None, walk, depth));
+        walk.unrecorded.insert(input.checkpoint, error);
+        Some(Known { error, norm: None, rounding: None, peak: None })
     }
 
-    fn error(&self, checkpoint: Checkpoint, norm: Option<f64>, out: &mut Expectation, depth: usize) -> f64 {
+    fn error(&self, checkpoint: Checkpoint, norm: Option<f64>, walk: &mut Walk, depth: usize) -> f64 {
         let inputs: Vec<Known> = self
             .lineage
             .parents(checkpoint)
             .iter()
-            .filter_map(|&input| self.known(input, out, depth))
+            .filter_map(|&input| self.known(input, walk, depth))
             .collect();
         let site = checkpoint.site();
         let kind = self.lineage.kind(checkpoint);
@@ -143,4 +152,54 @@ impl Expect<'_> {
 fn absolute(inputs: &[Known], norm: Option<f64>) -> Option<f64> {
     let norm = norm.filter(|&n| n > 0.0)?;
     inputs.iter().map(|k| k.norm.map(|n| k.error * n)).sum::<Option<f64>>().map(|sum| sum / norm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of two runs may have its logits alone: every layer in between is a question then.
+    #[test]
+    fn logits_alone_are_expected_without_walking_every_path() {
+        let mut lineage = Lineage::default();
+        lineage.insert(Checkpoint::global(Site::Embd));
+        for layer in 0..24 {
+            let sites = [
+                Site::AttnNorm,
+                Site::Qcur,
+                Site::Kcur,
+                Site::Vcur,
+                Site::Kq,
+                Site::KqSoftMax,
+                Site::KqvOut,
+                Site::AttnOut,
+                Site::FfnInp,
+                Site::FfnNorm,
+                Site::FfnGate,
+                Site::FfnUp,
+                Site::FfnSwiglu,
+                Site::FfnOut,
+                Site::LOut,
+            ];
+            for site in sites {
+                lineage.insert(Checkpoint::layer(site, layer));
+            }
+        }
+        lineage.insert(Checkpoint::global(Site::ResultNorm));
+        lineage.insert(Checkpoint::LOGITS);
+        let noise = Noise::for_pair(None, None);
+        let logits = Measured { error: 0.5, norm: 1.0, width: 10, ..Measured::default() };
+        let expect = Expect {
+            lineage: &lineage,
+            noise: &noise,
+            here: &|checkpoint| (checkpoint == Checkpoint::LOGITS).then_some(logits),
+            history: &|_| None,
+            position: 0,
+            head_dim: None,
+        };
+        // Paths double a few times a layer: on each of them this would take years.
+        let expected = expect.of(Checkpoint::LOGITS, 1.0);
+        assert!(expected.error.is_finite() && !expected.isolated);
+        assert_eq!(expected.worst_input, None);
+    }
 }
