@@ -329,3 +329,15 @@ fn sites_outside_the_layers_have_their_views_too() {
     }
     assert_eq!(scene.focus(3, Checkpoint::LOGITS).wanted, Wanted::cell(3, Checkpoint::LOGITS));
 }
+
+#[test]
+fn in_the_map_of_one_site_rows_are_named_by_their_layers() {
+    let app = with_focus(&Scene::faulty(), View::Channels, |_| {});
+    let shown = pane_text(&app, PaneKind::Map, TRUE, (200, 60));
+    for layer in ["l 0", "l 3", "l 5"] {
+        assert!(
+            shown.lines().any(|line| line.trim_start_matches(['│', ' ']).starts_with(layer)),
+            "{layer}\n{shown}"
+        );
+    }
+}

@@ -59,7 +59,7 @@ impl Geometry {
         let app = context.app;
         let rows = app.map_rows();
         let label_width =
-            rows.iter().map(|r| r.label().chars().count()).max().unwrap_or(4).clamp(4, 14) as u16;
+            rows.iter().map(|&r| label(context, r).chars().count()).max().unwrap_or(4).clamp(4, 14) as u16;
         let label_width = label_width.min(inner.width / 2) + 1;
         let ruler_fits = inner.height > 3;
         let height = inner.height - u16::from(ruler_fits);
@@ -219,9 +219,17 @@ fn draw_labels(context: Context<'_>, geometry: &Geometry, inner: Rect, buf: &mut
             continue;
         }
         let style = if selected.is_some() { theme.bar(Role::Accent) } else { theme.style(Role::Dim) };
-        let label: String = row.label().chars().take(geometry.label_width as usize - 1).collect();
+        let label: String = label(context, row).chars().take(geometry.label_width as usize - 1).collect();
         let place = Rect { width: geometry.label_width - 1, ..inner };
         super::put(buf, place, line as u16, &Line::from(span(&label, style)));
+    }
+}
+
+/// What stands beside a row; where all rows are of one site, its layer.
+fn label(context: Context<'_>, row: Row) -> String {
+    match (context.app.view().info().rows, row) {
+        (RowsOf::Site, Row::Single(checkpoint)) => Row::of(checkpoint).label(),
+        _ => row.label(),
     }
 }
 
