@@ -60,6 +60,10 @@ impl Hypothesis for NormFormula {
             .iter()
             .map(|(says, gain)| Trial::new(0, (*says).to_owned(), normed(*gain, false)))
             .collect();
+        if let Some(sum) = trials.last_mut().filter(|_| !case.is_output()) {
+            // What follows may have been divided as well: nothing that was recorded tells.
+            sum.says += ", or what follows from it is divided by the root of their number";
+        }
         let plain = |_: &_, _, inputs: &[&[f64]], out: &mut Vec<f64>| {
             out.clear();
             out.extend_from_slice(inputs[0]);
