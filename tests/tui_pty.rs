@@ -233,7 +233,7 @@ fn keys_do_what_the_footer_says_and_quitting_restores_the_terminal() {
     session.keys("\x1b");
     session.wait_for("layer 5 · position 29: the pipeline");
     session.keys("\x1b");
-    session.wait_for("parity map: layer × position");
+    session.wait_for("parity map");
     session.wait("80 columns", |s| s.contents().trim_end().ends_with("q quit"));
     session.keys("q");
     session.assert_restored();
