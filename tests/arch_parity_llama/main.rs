@@ -111,12 +111,12 @@ fn check(shape: &Shape, mix: &str) {
     comparison.conclude(&reference, &candidate);
     let verdict = comparison.verdict();
     let cells = comparison.columns().iter().flat_map(|column| &column.cells);
-    let beyond: Vec<CellResult> = cells.filter(|cell| is_beyond_noise(cell)).collect();
+    let beyond: Vec<CellResult> = cells.filter(is_beyond_noise).collect();
     let (place, coverage) = match &*verdict {
         Verdict::WithinNoise { worst: Some((position, checkpoint, severity)), coverage } => {
             (format!("worst {checkpoint} at {position} {:.2}× noise", severity.0), coverage)
         }
-        Verdict::Diverged { first, coverage, .. } if beyond.iter().all(|cell| is_small_score(cell)) => {
+        Verdict::Diverged { first, coverage, .. } if beyond.iter().all(is_small_score) => {
             (format!("{} at {}: {}", first.checkpoint, first.position, first.evidence), coverage)
         }
         other => panic!("{about}: {other:?}"),
