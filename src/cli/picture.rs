@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::export::{NamedArray, write_arrays};
 use crate::model::Checkpoint;
 use crate::plot::table::TableData;
-use crate::plot::{self, Cursor, View};
+use crate::plot::{self, Cursor, Format, View};
 use crate::session::Snapshot;
 use crate::session::headless::point_of_interest;
 use crate::tui::views::{RowsOf, View as ScreenView};
@@ -28,11 +28,30 @@ pub fn export(request: &ExportRequest) -> Result<Vec<PathBuf>, String> {
         ExportWhat::Screen => View::Screen,
         ExportWhat::Pane(pane) => view_of(pane, request.view),
     };
+    // What has no richer picture of its own is drawn as the terminal shows it.
+    let shown = request.shown.as_ref().filter(|_| match request.what {
+        ExportWhat::Screen => true,
+        ExportWhat::Pane(pane) => is_text(pane),
+    });
+    let what = match request.what {
+        ExportWhat::Screen => format!("screen-{}", request.view.info().id),
+        ExportWhat::Pane(pane) if shown.is_some() => pane.info().id.to_owned(),
+        ExportWhat::Pane(_) => view.info().id.to_owned(),
+    };
     let folder = std::env::current_dir().map_err(|e| format!("the current folder: {e}"))?;
     let (position, checkpoint) = (request.cursor.position, request.cursor.checkpoint);
     let cursor = Cursor { position, checkpoint };
-    let mut files = plot::export(view, &request.snapshot, cursor, &folder).map_err(|e| e.to_string())?;
-    let name = |ext| folder.join(plot::file_name(view, &request.snapshot.model, position, checkpoint, ext));
+    let name = |ext| folder.join(plot::file_name(&what, &request.snapshot.model, position, checkpoint, ext));
+    let mut files = Vec::new();
+    for (ext, format) in [("png", Format::Png), ("svg", Format::Svg), ("csv", Format::Csv)] {
+        let path = name(ext);
+        match shown.filter(|_| format != Format::Csv) {
+            Some(shown) => shown.encode(format).and_then(|bytes| plot::write(&path, &bytes)),
+            None => plot::render(view, &request.snapshot, cursor, &path, None),
+        }
+        .map_err(|e| e.to_string())?;
+        files.push(path);
+    }
     let text = name("txt");
     plot::write(&text, request.text.as_bytes()).map_err(|e| e.to_string())?;
     files.push(text);
@@ -80,7 +99,27 @@ impl Stacked {
     }
 }
 
-/// The picture that shows what a pane shows.
+/// Whether a pane is text, or signs, and nothing that a picture could show better.
+fn is_text(pane: PaneKind) -> bool {
+    matches!(
+        pane,
+        PaneKind::Pipeline
+            | PaneKind::Elements
+            | PaneKind::Ranking
+            | PaneKind::Texts
+            | PaneKind::Kl
+            | PaneKind::Verdict
+            | PaneKind::Garbage
+            | PaneKind::Findings
+            | PaneKind::Finding
+            | PaneKind::Records
+            | PaneKind::Diagnosis
+            | PaneKind::Operations
+            | PaneKind::Operation
+    )
+}
+
+/// The picture that shows the data behind a pane.
 fn view_of(pane: PaneKind, view: ScreenView) -> View {
     match pane {
         PaneKind::Map if view.info().rows == RowsOf::Layers => View::Map,

@@ -19,6 +19,7 @@ pub mod map;
 pub mod output;
 pub mod positions;
 pub mod scatter;
+pub mod screenshot;
 pub mod style;
 pub mod table;
 pub mod tokens;
@@ -154,27 +155,9 @@ pub fn render_on(
     write(target, &bytes)
 }
 
-/// Writes a picture as PNG and SVG and its data as CSV into `folder`; returns the files.
-pub fn export(
-    view: View,
-    snapshot: &Snapshot,
-    cursor: Cursor,
-    folder: &Path,
-) -> Result<Vec<PathBuf>, PlotError> {
-    ["png", "svg", "csv"]
-        .into_iter()
-        .map(|ext| {
-            let name = file_name(view, &snapshot.model, cursor.position, cursor.checkpoint, ext);
-            let target = folder.join(name);
-            render(view, snapshot, cursor, &target, None)?;
-            Ok(target)
-        })
-        .collect()
-}
-
 /// A file name that says what is in it, made of letters, digits, `.`, `_` and `-` only:
-/// `paritty-tinyllama-map-p5-Kcur_rope-7.png`.
-pub fn file_name(view: View, model: &str, position: u32, checkpoint: Checkpoint, ext: &str) -> String {
+/// `paritty-tinyllama-map-p5-Kcur_rope-7.png`; `what` is a picture's or a pane's id.
+pub fn file_name(what: &str, model: &str, position: u32, checkpoint: Checkpoint, ext: &str) -> String {
     /// Keeps names short enough for every file system.
     const MAX_MODEL: usize = 48;
     let clean = |text: &str| -> String {
@@ -189,12 +172,7 @@ pub fn file_name(view: View, model: &str, position: u32, checkpoint: Checkpoint,
         m if m.is_empty() => "model".to_owned(),
         m => m,
     };
-    format!(
-        "paritty-{model}-{}-p{position}-{}.{}",
-        view.info().id,
-        clean(&checkpoint.to_string()),
-        clean(ext)
-    )
+    format!("paritty-{model}-{}-p{position}-{}.{}", clean(what), clean(&checkpoint.to_string()), clean(ext))
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ use super::graphics::{Choice, Found};
 use super::keymap::Keymap;
 use super::panes::Context;
 use super::terminal::Screen;
-use super::theme::Theme;
-use super::{Ended, ExportWhat, Exporter, Left, TuiError, TuiOptions, ansi, command, view};
+use super::theme::{Depth, Theme};
+use super::{Ended, ExportWhat, Exporter, Left, TuiError, TuiOptions, ansi, command, shot, view};
 use crate::session::{Command, Link};
 
 /// Shortest time between two frames.
@@ -293,7 +293,20 @@ impl EventLoop {
             return Ok(());
         };
         let (width, height) = self.screen.size().map_err(TuiError::Terminal)?;
-        let request = super::ExportRequest { text: self.text_of(request.what, width, height), ..request };
+        let screen = Rect::new(0, 0, width, height);
+        let area = match request.what {
+            ExportWhat::Pane(pane) => view::layout(&self.app, screen).and_then(|layout| layout.area(pane)),
+            ExportWhat::Screen => None,
+        };
+        let area = area.unwrap_or(screen);
+        // The text has the terminal's own colours, pictures have exact ones.
+        let exact = Theme::new(Depth::TrueColor, self.theme.ground);
+        let title = request.snapshot.model.clone();
+        let request = super::ExportRequest {
+            text: ansi::text(&self.drawn(&self.theme, screen), area),
+            shown: Some(shot::screenshot(&self.drawn(&exact, screen), area, &exact, title)),
+            ..request
+        };
         self.app.tell("drawing the picture …", false);
         let report = self.exports.0.clone();
         tokio::spawn(async move {
@@ -305,16 +318,11 @@ impl EventLoop {
         Ok(())
     }
 
-    /// What the terminal shows of a pane or of the whole screen.
-    fn text_of(&self, what: ExportWhat, width: u16, height: u16) -> String {
-        let area = Rect::new(0, 0, width, height);
-        let mut buf = Buffer::empty(area);
-        view::render(self.context(), area, &mut buf);
-        let pane = match what {
-            ExportWhat::Pane(pane) => view::layout(&self.app, area).and_then(|layout| layout.area(pane)),
-            ExportWhat::Screen => None,
-        };
-        ansi::text(&buf, pane.unwrap_or(area))
+    /// The whole screen without pictures.
+    fn drawn(&self, theme: &Theme, screen: Rect) -> Buffer {
+        let mut buf = Buffer::empty(screen);
+        view::render(Context::new(&self.app, theme, &self.keymap), screen, &mut buf);
+        buf
     }
 
     fn context(&self) -> Context<'_> {

@@ -16,6 +16,7 @@ mod output;
 pub mod panes;
 pub mod plain;
 pub mod settings;
+mod shot;
 pub mod terminal;
 pub mod theme;
 mod typing;

@@ -213,6 +213,7 @@ impl App {
             snapshot,
             cursor: self.cursor,
             text: String::new(),
+            shown: None,
         }));
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::Checkpoint;
+use crate::plot::screenshot::Screenshot;
 use crate::session::{Command, Focus, Snapshot};
 use crate::tui::graphics::Choice;
 use crate::tui::kinds::PaneKind;
@@ -52,6 +53,8 @@ pub struct ExportRequest {
     pub cursor: Cursor,
     /// What the terminal shows of it, with colours; whoever draws fills it in.
     pub text: String,
+    /// The same as characters for a picture; whoever draws fills it in, too.
+    pub shown: Option<Screenshot>,
 }
 
 /// What an action asks of the world outside the state.
