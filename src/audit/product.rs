@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::arithmetic::Rule;
-use super::computed::Computed;
+use super::computed::{Computed, coherent};
 use super::tiles::add_products;
 use crate::engine::cpu::dot;
 use crate::engine::cpu::weights::Matrix;
@@ -56,13 +56,6 @@ impl Operand {
         let norm = values.iter().map(|x| x * x).sum::<f64>().sqrt();
         Self { values, sums, norm }
     }
-}
-
-/// What partial sums that grow as the sum itself does add to its scale: a plain loop over n terms that are all alike
-/// rounds by up to ε of i/n of the sum at the i-th, together by √n/3 of ε of the sum as a rule and by three times that
-/// at worst. Bounds are some six ε of a scale.
-pub fn coherent(sum: f64, terms: usize) -> f64 {
-    sum.abs() * (terms as f64).sqrt() / 6.0
 }
 
 /// A row of a matrix as a rule multiplies it.
