@@ -10,7 +10,7 @@ use super::floor::TOO_WIDE;
 use super::judge::Deviation;
 use super::machine::Evaluation;
 use super::stretch::{Reach, Stretch};
-use crate::model::NodeId;
+use crate::model::{Checkpoint, NodeId};
 
 /// What the readers of a node show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,13 +97,24 @@ impl Auditor<'_> {
         Ok(judged.into_iter().map(|judged| (judged.position, judged.deviation)).collect())
     }
 
-    /// Whether the rows of a node are those of another position: whoever recorded that bears no witness.
+    /// Whether the rows of a node are those of another position, or of the same site in another layer: whoever
+    /// recorded that bears no witness.
     fn repeats(&self, id: NodeId, positions: &[u32]) -> bool {
-        let Ok(table) = self.traced().table(id) else { return true };
+        let (graph, traced) = (self.graph(), self.traced());
+        let Ok(table) = traced.table(id) else { return true };
         let bits = |row: &[f32]| row.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
-        positions.iter().any(|p| {
-            let own = table.row(*p).filter(|row| row.iter().any(|x| *x != 0.0)).map(bits);
-            own.is_some_and(|own| table.rows.iter().any(|(q, row)| q != p && bits(row) == own))
+        let own = |p: &u32| table.row(*p).filter(|row| row.iter().any(|x| *x != 0.0)).map(bits);
+        let at_another_position =
+            |p: &u32| own(p).is_some_and(|own| table.rows.iter().any(|(q, row)| q != p && bits(row) == own));
+        if positions.iter().any(at_another_position) {
+            return true;
+        }
+        let site = |id: NodeId| graph.node(id).checkpoint.map(Checkpoint::site);
+        let twins = (0..graph.nodes.len()).map(|index| NodeId(index as u32));
+        let mut twins = twins.filter(|twin| *twin != id && site(*twin).is_some() && site(*twin) == site(id));
+        twins.any(|twin| {
+            let Ok(other) = traced.table(twin) else { return false };
+            positions.iter().all(|p| own(p).is_some_and(|own| other.row(*p).map(bits) == Some(own)))
         })
     }
 }
